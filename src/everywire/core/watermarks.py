@@ -1,0 +1,96 @@
+"""Watermarks: what a channel has lost.
+
+A channel's watermark is its newest lost position: everything of that channel up to it may be gone,
+everything after it is kept. It is written before, or together with, the deletion.
+
+Only the newest `MAX_WATERMARKS` are kept. Dropping one raises the *floor* of the log to it: at or
+above the floor a gap is told exactly when there is one; below it, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from everywire.core.channels import is_pattern, matches
+from everywire.core.messages import Gap
+
+MAX_WATERMARKS: Final = 1_000_000
+
+
+class Watermarks:
+    """The watermarks of a log, and its floor.
+
+    Args:
+        floor: Everything above it is exactly known. A new log's is just below its birth.
+        capacity: Watermarks kept.
+    """
+
+    __slots__ = ("_capacity", "_marks", "floor")
+
+    def __init__(self, floor: int, capacity: int = MAX_WATERMARKS) -> None:
+        self.floor = floor
+        self._marks: dict[str, int] = {}
+        self._capacity = capacity
+
+    def __len__(self) -> int:
+        return len(self._marks)
+
+    def raise_to(self, channel: str, position: int) -> None:
+        """Note that the channel lost everything up to a position. It never falls."""
+        marks = self._marks
+        # Taken out and put back so that the first entry is the one raised longest ago.
+        marks[channel] = max(marks.pop(channel, 0), position)
+        if len(marks) > self._capacity:
+            self.floor = max(self.floor, marks.pop(next(iter(marks))))
+
+    def forget_below(self, floor: int) -> None:
+        """Drop marks at or below a floor that the owner raises; they say nothing any more."""
+        self.floor = max(self.floor, floor)
+        low = [channel for channel, mark in self._marks.items() if mark <= floor]
+        for channel in low:
+            del self._marks[channel]
+
+    def of(self, name: str) -> int:
+        """The newest lost position of a channel, or of all that a pattern covers; 0: none."""
+        if not is_pattern(name):
+            return self._marks.get(name, 0)
+        covered = (mark for channel, mark in self._marks.items() if matches(name, channel))
+        return max(covered, default=0)
+
+    def of_all(self, names: Iterable[str]) -> dict[str, int]:
+        """Those of several channels and patterns, without the zeros."""
+        if not self._marks:
+            return {}
+        found = ((name, self.of(name)) for name in names)
+        return {name: mark for name, mark in found if mark}
+
+
+def trimmed_gaps(
+    names: Iterable[str],
+    marks: Mapping[str, int],
+    floor: int,
+    after: int,
+    waived: Mapping[str, int] | None = None,
+) -> list[Gap]:
+    """The gaps that someone meets who goes on from a known position.
+
+    Args:
+        names: Channels and patterns asked for.
+        marks: Their watermarks, those that have one.
+        floor: The log's.
+        after: Where they go on from; 0 asks for what is kept, and meets none.
+        waived: Losses that were there when a reader asked for what is kept; not told again.
+    """
+    if after == 0:
+        return []
+    if after >= floor and not marks:
+        return []
+    least = floor if after < floor else 0
+    gaps: list[Gap] = []
+    for name in names:
+        lost = max(marks.get(name, 0), least)
+        if lost > after and (waived is None or lost > waived.get(name, 0)):
+            gaps.append(Gap(name, after, lost + 1, "trimmed"))
+    gaps.sort(key=lambda gap: gap.before)
+    return gaps
