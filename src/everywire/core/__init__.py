@@ -7,6 +7,7 @@ The rooms, in the order in which a message passes them:
 
 * ``channels``, ``payload``, ``messages``: what may be published, and under which name;
 * ``access``, ``limits``, ``rules``: what is allowed, how much of it, and per channel;
-* ``positions``, ``watermarks``, ``pages``: what a position means, what was lost, what a read answers;
+* ``positions``, ``watermarks``, ``pages``: what a position means, what was lost, what a read
+  answers;
 * ``subscriptions``, ``hub``: who hears what, and from where.
 """

@@ -38,7 +38,7 @@ def decide(grant: Grant, action: Action, name: str) -> RequestError | None:
     if name.startswith("@"):
         return RequestError(
             "forbidden",
-            f"{action} on {ascii(name)} is not allowed: names that begin with '@' are the server's",
+            f"{action} on {name!a} is not allowed: names that begin with '@' are the server's",
             channel=name,
         )
     return None

@@ -34,7 +34,7 @@ _PATTERN = re.compile(rf"(?:(?:{_SEGMENT}|\*)\.)*(?:{_SEGMENT}|\*\*?)")
 
 def _refuse(name: str, allowed: str) -> RequestError:
     shown = name if len(name) <= 60 else name[:57] + "..."
-    return RequestError("bad_channel", f"{ascii(shown)} is not {allowed}", channel=_sayable(name))
+    return RequestError("bad_channel", f"{shown!a} is not {allowed}", channel=_sayable(name))
 
 
 def _sayable(name: str) -> str | None:

@@ -77,9 +77,7 @@ def _check_numbers(value: Any, what: str) -> None:
         try:
             float(value)
         except OverflowError:
-            raise bad_request(
-                f"{what} is not valid JSON: a number is beyond a double"
-            ) from None
+            raise bad_request(f"{what} is not valid JSON: a number is beyond a double") from None
     elif isinstance(value, list):
         for item in value:  # pyright: ignore[reportUnknownVariableType]
             _check_numbers(item, what)

@@ -1,0 +1,274 @@
+"""What a log is.
+
+One ordered list of messages over all channels, and what has to be known about it: what was lost
+(watermarks), what was never given out (openings), which channels have ended, which publishes were
+already taken (idempotency keys).
+
+What every log promises:
+
+* An append is all or nothing; its messages get consecutive positions above the head; it is as
+  durable as the log can make it when it is answered.
+* Messages reach the follower in position order, each once, before their append is answered where
+  the log is on another thread or machine, and at the latest in the next turn of the loop where it
+  is not. ``advance(P)`` then says: everything up to P was handed over.
+* Nothing is trimmed that was not handed over. A trim writes the channel's watermark with it.
+* The order of the checks of an append: a known idempotency key answers the stored positions, even
+  after the channel ended; then an ended channel refuses.
+
+All methods are called on the loop's thread. ``submit`` and ``recent`` are the hot ones and never
+wait; the others may.
+
+Reserved for later, in the places the design gives them: ``state`` (newest message per key) and
+``lease`` (drafts appended when it is not renewed), which presence is built on; ``bus`` (what goes
+between nodes at most once), which a log on one machine has no use for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import msgspec
+
+from everywire.core.errors import EverywireError, RequestError
+from everywire.core.messages import Draft, Message
+from everywire.core.pages import Page, Query
+from everywire.core.positions import Openings
+from everywire.core.rules import LogRetention, Rules
+
+MAX_ENDED: Final = 1_000_000
+"""Channels remembered as ended; the one that ended longest ago is forgotten first."""
+
+
+class Appended(msgspec.Struct, gc=False):
+    """What an append answers.
+
+    Attributes:
+        positions: One a draft, in order. For a known key, those stored with it.
+        duplicate: The idempotency key was known; nothing was appended.
+    """
+
+    positions: Sequence[int]
+    duplicate: bool = False
+
+
+class Append(msgspec.Struct, gc=False):
+    """Drafts to append, all or nothing.
+
+    Attributes:
+        drafts: At least one; none ephemeral.
+        done: Called once, on the loop's thread, with what came of it.
+        publisher: Whose idempotency key it is; anonymous publishers are one.
+        key: Idempotency key; it counts for the first draft's channel.
+        size: Bytes that it counts for while it waits.
+    """
+
+    drafts: Sequence[Draft]
+    done: Callable[[Appended | EverywireError], None]
+    publisher: str = ""
+    key: str | None = None
+    size: int = 0
+
+    @property
+    def scope(self) -> tuple[str, str, str] | None:
+        """What the key is unique in; None without a key."""
+        if self.key is None:
+            return None
+        return (self.publisher, self.drafts[0].channel, self.key)
+
+
+class ChannelStatus(msgspec.Struct, frozen=True):
+    """What is known of a channel.
+
+    Attributes:
+        last_id: Its newest position, kept, trimmed or final; None: none is known.
+        oldest_id: Of the messages kept; None: none is.
+        messages: How many are kept.
+    """
+
+    last_id: int | None
+    oldest_id: int | None
+    messages: int
+
+
+class Sink(Protocol):
+    """Who follows a log."""
+
+    def batch(self, messages: Sequence[Message]) -> None:
+        """Messages in position order, after all that came before."""
+        ...
+
+    def advance(self, position: int) -> None:
+        """Everything up to this position was handed over."""
+        ...
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """What a log is opened with.
+
+    Attributes:
+        retention: What the whole log keeps; None: the engine's own default.
+        rules: Retention by channel.
+        key_window_ms: How long an idempotency key counts.
+        max_waiting_bytes: Bytes of drafts not answered yet; above it appends are refused with
+            `LogUnavailable`.
+        now_us: The clock, microseconds since the epoch.
+        soon: Runs a callback in the loop's next turn.
+    """
+
+    now_us: Callable[[], int]
+    soon: Callable[[Callable[[], None]], object]
+    retention: LogRetention | None = None
+    rules: Rules = field(default_factory=Rules)
+    key_window_ms: int = 600_000
+    max_waiting_bytes: int = 16 * 1024 * 1024
+
+
+class Log(ABC):
+    """The interface of every log; the module says what it promises."""
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """For people: where the data is."""
+
+    @property
+    @abstractmethod
+    def failure(self) -> str | None:
+        """Why the log does not take appends now; None: it does."""
+
+    @abstractmethod
+    async def open(self, sink: Sink) -> None:
+        """Open the log and hand everything appended from now on to a sink.
+
+        Raises:
+            LogRefused: It is in use, damaged or of another version.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Answer what waits, then let go of everything."""
+
+    @abstractmethod
+    def submit(self, append: Append) -> None:
+        """Append drafts; ``append.done`` gets the answer, at once or later.
+
+        It gets `Appended`, or RequestError ``conflict`` (a channel has ended), or LogUnavailable.
+        """
+
+    async def append(
+        self, drafts: Sequence[Draft], publisher: str = "", key: str | None = None
+    ) -> Appended:
+        """`submit`, awaited.
+
+        Raises:
+            RequestError: ``conflict``.
+            LogUnavailable: Nothing was appended.
+        """
+        answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+
+        def done(result: Appended | EverywireError) -> None:
+            if answer.cancelled():
+                return
+            if isinstance(result, EverywireError):
+                answer.set_exception(result)
+            else:
+                answer.set_result(result)
+
+        self.submit(Append(drafts, done, publisher, key))
+        return await answer
+
+    @abstractmethod
+    def head(self) -> int:
+        """The newest position that was handed over."""
+
+    @abstractmethod
+    def openings(self) -> Openings:
+        """Birth and holes."""
+
+    @abstractmethod
+    def ended(self, channel: str) -> int:
+        """The position of the message that ended the channel; 0: it has not ended."""
+
+    @abstractmethod
+    def recent(self, query: Query) -> Page | None:
+        """`read` from what is in memory; None where that is not enough."""
+
+    @abstractmethod
+    async def read(self, query: Query) -> Page:
+        """Messages and gaps after a position, to a page's end.
+
+        Raises:
+            LogUnavailable: The store did not answer; nothing was read.
+        """
+
+    @abstractmethod
+    async def read_back(self, channel: str, before: int, after: int, limit: int) -> list[Message]:
+        """The newest messages of a channel between two positions, exclusive, newest first.
+
+        Raises:
+            LogUnavailable: The store did not answer.
+        """
+
+    @abstractmethod
+    async def nth_last(self, channel: str, count: int) -> int:
+        """The position to read after for the last ``count`` messages kept; 0: for all of them.
+
+        Raises:
+            LogUnavailable: The store did not answer.
+        """
+
+    @abstractmethod
+    async def status(self, channel: str) -> ChannelStatus:
+        """What is known of a channel; Nones and zero where it never was.
+
+        Raises:
+            LogUnavailable: The store did not answer.
+        """
+
+    @abstractmethod
+    async def watermarks(self, names: Iterable[str]) -> Mapping[str, int]:
+        """The newest lost positions of channels and patterns, of those that lost something.
+
+        Raises:
+            LogUnavailable: The store did not answer.
+        """
+
+    def flush(self) -> None:
+        """Hand over now what an append has put into the log in this turn.
+
+        Asked before a subscriber gets its first position, so that what was published before it
+        came lies behind it. A log on another thread has nothing of the kind.
+        """
+
+    @abstractmethod
+    def tick(self) -> None:
+        """Retention, expiry, recovery. Called about once a second; does a small step."""
+
+    def want(self, channels: Iterable[str], patterns: Iterable[str]) -> None:
+        """Somebody here listens to these. A log that hands everything over need not know."""
+
+    def unwant(self, channels: Iterable[str], patterns: Iterable[str]) -> None:
+        """Nobody here listens to these any more."""
+
+
+def ended_conflict(channel: str) -> RequestError:
+    """The error of a publish to a channel that has ended."""
+    return RequestError(
+        "conflict", f"channel {channel!r} has ended with a final message", channel=channel
+    )
+
+
+def first_ended(drafts: Iterable[Draft], ended: Callable[[str], bool]) -> str | None:
+    """The first channel of an append that has ended, by the log or by an earlier draft of it."""
+    here: set[str] = set()
+    for draft in drafts:
+        if draft.channel in here or ended(draft.channel):
+            return draft.channel
+        if draft.final:
+            here.add(draft.channel)
+    return None

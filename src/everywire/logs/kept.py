@@ -1,0 +1,202 @@
+"""Messages kept in memory: the whole of the memory log, and the recent tail of every other.
+
+Operations: add at the end; read on after a position, for some channels and patterns, merged;
+drop a channel's oldest; drop the oldest of all; drop expired ones.
+
+Two orders are kept: a list by channel (reads, trims by channel) and one queue over all channels
+(the oldest of all). A message that is dropped by channel stays in the queue until it comes to its
+front; ``_gone`` knows those, and the queue is packed when half of it is gone.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+from operator import attrgetter
+
+from everywire.core.channels import matches
+from everywire.core.messages import Message
+
+_position = attrgetter("id")
+_PACK_FROM = 1024
+
+
+class Shelf:
+    """One channel's messages in position order; those before ``start`` are dropped already."""
+
+    __slots__ = ("messages", "size", "start")
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.start = 0
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self.messages) - self.start
+
+    def oldest(self) -> Message:
+        """The oldest message; there must be one."""
+        return self.messages[self.start]
+
+    def index_after(self, position: int) -> int:
+        """Where the first message above a position stands."""
+        messages = self.messages
+        if not messages or messages[-1].id <= position:
+            return len(messages)
+        return bisect_right(messages, position, self.start, key=_position)
+
+    def after(self, position: int) -> Iterator[Message]:
+        """Messages above a position. The shelf must not change while it is read."""
+        messages = self.messages
+        for index in range(self.index_after(position), len(messages)):
+            yield messages[index]
+
+    def drop_first(self) -> Message:
+        """Take the oldest away."""
+        message = self.messages[self.start]
+        self.start += 1
+        self.size -= message.size
+        # Packed now and then, so that dropping costs no move of the rest each time.
+        if self.start > 32 and self.start * 2 > len(self.messages):
+            del self.messages[: self.start]
+            self.start = 0
+        return message
+
+    def drop_one(self, position: int) -> Message | None:
+        """Take the message with this position away, wherever it stands."""
+        index = self.index_after(position - 1)
+        if index == len(self.messages) or self.messages[index].id != position:
+            return None
+        if index == self.start:
+            return self.drop_first()
+        message = self.messages.pop(index)
+        self.size -= message.size
+        return message
+
+
+class Kept:
+    """See the module."""
+
+    __slots__ = ("_expiring", "_gone", "_order", "count", "shelves", "size")
+
+    def __init__(self) -> None:
+        self.shelves: dict[str, Shelf] = {}
+        self._order: deque[Message] = deque()
+        self._gone: set[int] = set()
+        self._expiring: list[tuple[int, int, str]] = []
+        self.size = 0
+        self.count = 0
+
+    def add(self, message: Message) -> None:
+        """Add a message above all others."""
+        shelf = self.shelves.get(message.channel)
+        if shelf is None:
+            shelf = self.shelves[message.channel] = Shelf()
+        size = message.size
+        shelf.messages.append(message)
+        shelf.size += size
+        self.size += size
+        self.count += 1
+        self._order.append(message)
+        if message.expires:
+            heapq.heappush(self._expiring, (message.expires, message.id, message.channel))
+
+    def oldest(self) -> Message | None:
+        """The oldest message of all."""
+        order, gone = self._order, self._gone
+        while order and order[0].id in gone:
+            gone.discard(order.popleft().id)
+        return order[0] if order else None
+
+    def drop_oldest(self) -> Message | None:
+        """Take the oldest of all away."""
+        message = self.oldest()
+        if message is None:
+            return None
+        self._order.popleft()
+        shelf = self.shelves[message.channel]
+        shelf.drop_first()
+        self._dropped(shelf, message)
+        return message
+
+    def drop_oldest_of(self, channel: str) -> Message:
+        """Take the oldest of a channel away; it must have one."""
+        shelf = self.shelves[channel]
+        message = shelf.drop_first()
+        self._gone.add(message.id)
+        self._dropped(shelf, message)
+        self._pack()
+        return message
+
+    def drop_upto(self, channel: str, position: int) -> None:
+        """Take a channel's messages up to a position away."""
+        shelf = self.shelves.get(channel)
+        while shelf is not None and shelf and shelf.oldest().id <= position:
+            self.drop_oldest_of(channel)
+
+    def drop_expired(self, now_ms: int) -> None:
+        """Take away what has expired by itself."""
+        expiring = self._expiring
+        while expiring and expiring[0][0] <= now_ms:
+            _, position, channel = heapq.heappop(expiring)
+            shelf = self.shelves.get(channel)
+            message = None if shelf is None else shelf.drop_one(position)
+            if shelf is not None and message is not None:
+                self._gone.add(position)
+                self._dropped(shelf, message)
+        self._pack()
+
+    def after(
+        self, channels: Sequence[str], patterns: Sequence[str], position: int
+    ) -> Iterator[Message]:
+        """Messages of channels and patterns above a position, merged in order, each once."""
+        if not patterns:
+            shelves = [shelf for name in channels if (shelf := self.shelves.get(name)) is not None]
+            if len(shelves) == 1:
+                return shelves[0].after(position)
+            return heapq.merge(*(shelf.after(position) for shelf in shelves), key=_position)
+        newest = self._newest_after(position, max(_PACK_FROM, len(self.shelves)))
+        wanted = set(channels)
+        if newest is not None:
+            covered: dict[str, bool] = {}
+
+            def hears(message: Message) -> bool:
+                name = message.channel
+                found = covered.get(name)
+                if found is None:
+                    found = name in wanted or any(matches(p, name) for p in patterns)
+                    covered[name] = found
+                return found
+
+            return iter([message for message in newest if hears(message)])
+        names = wanted | {
+            name for name in self.shelves if any(matches(pattern, name) for pattern in patterns)
+        }
+        return self.after(tuple(names), (), position)
+
+    def _newest_after(self, position: int, most: int) -> list[Message] | None:
+        """Everything above a position, in order, if that is no more than so many."""
+        found: list[Message] = []
+        gone = self._gone
+        for message in takewhile(lambda m: m.id > position, reversed(self._order)):
+            if len(found) == most:
+                return None
+            if message.id not in gone:
+                found.append(message)
+        found.reverse()
+        return found
+
+    def _dropped(self, shelf: Shelf, message: Message) -> None:
+        self.size -= message.size
+        self.count -= 1
+        if not shelf:
+            del self.shelves[message.channel]
+
+    def _pack(self) -> None:
+        gone = self._gone
+        if len(gone) > _PACK_FROM and len(gone) * 2 > len(self._order):
+            self._order = deque(message for message in self._order if message.id not in gone)
+            gone.clear()
