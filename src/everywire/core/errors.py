@@ -81,7 +81,7 @@ class LogUnavailable(EverywireError):
 
 
 class LogRefused(EverywireError):
-    """The log cannot be opened: in use, damaged, of another version; the message says what to do."""
+    """The log cannot be opened: in use, damaged, too new. The message says what to do."""
 
 
 def bad_request(message: str) -> RequestError:

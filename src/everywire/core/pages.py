@@ -83,7 +83,9 @@ def known(query: Query, openings: Openings) -> tuple[Query, list[Gap]]:
     before = openings.unknown(query.after, query.upto)
     if before is None:
         return query, []
-    gaps = [Gap(name, query.after, before, "unknown_position") for name in query.names]
+    # A text that is no position at all counts as one below every log; its gap begins at 0.
+    after = max(query.after, 0)
+    gaps = [Gap(name, after, before, "unknown_position") for name in query.names]
     return msgspec.structs.replace(query, after=before - 1), gaps
 
 

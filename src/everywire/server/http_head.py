@@ -1,0 +1,96 @@
+"""From the bytes of a request's head to a `Request`.
+
+llhttp (by httptools) judges the head; nothing it refuses comes in: bare line feeds, folded lines,
+control characters, two lengths, a length beside a transfer coding. What it calls the end of the
+head has to be where we cut it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httptools
+
+from everywire.core.errors import RequestError, bad_request
+from everywire.core.limits import Limits
+from everywire.server.messages import Request
+
+END_OF_HEAD: Final = b"\r\n\r\n"
+
+
+class _Head:
+    """What llhttp reports of a head."""
+
+    __slots__ = ("begun", "complete", "headers", "target")
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.complete = False
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.target = b""
+
+    def on_message_begin(self) -> None:
+        self.begun += 1
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self.complete = True
+
+
+def parse_head(data: bytes, limits: Limits, peer: str = "") -> Request:
+    """Parse a request's head.
+
+    Args:
+        data: Up to and with the blank line that ends it.
+        limits: For the number of headers; its size is held while it is read.
+        peer: IP address of the other end.
+
+    Raises:
+        RequestError: ``bad_request``, or ``too_large`` with 431.
+    """
+    if data.count(b"\r\n") - 2 > limits.max_headers:
+        raise too_many_headers(limits)
+    head = _Head()
+    parser = httptools.HttpRequestParser(head)
+    try:
+        parser.feed_data(data)
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserError as error:
+        raise bad_request(f"this is not HTTP: {str(error)[:100]}") from None
+    if not head.complete or head.begun != 1:
+        raise bad_request("the request's head does not end where it says")
+    if parser.get_http_version() not in ("1.0", "1.1"):
+        raise bad_request("this server speaks HTTP/1.1 and HTTP/1.0")
+    target = head.target
+    path, _, query = target.partition(b"?")
+    if not path.startswith(b"/") or not target.isascii():
+        raise bad_request("a request's target is a path that begins with '/'")
+    return Request(
+        parser.get_method().decode("ascii"),
+        path.decode("ascii"),
+        query.partition(b"#")[0].decode("ascii"),
+        head.headers,
+        peer,
+        parser.get_http_version(),
+        parser.should_keep_alive(),
+    )
+
+
+def too_many_headers(limits: Limits) -> RequestError:
+    """The error for more headers than are allowed."""
+    return RequestError("too_large", f"a request may have {limits.max_headers} headers", status=431)
+
+
+def head_too_large(limits: Limits) -> RequestError:
+    """The error for a request line and headers that are too long."""
+    return RequestError(
+        "too_large",
+        f"request line and headers may be {limits.max_head_bytes} bytes together",
+        status=431,
+    )

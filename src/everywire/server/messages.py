@@ -1,0 +1,125 @@
+"""A request and its answer, the same for our own HTTP protocol and for ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from everywire.core.errors import EverywireError, LogUnavailable, RequestError
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Names in lower case, values as they came."""
+
+JSON: Final = (b"content-type", b"application/json")
+_PROBLEM: Final = (b"content-type", b"application/problem+json")
+NO_STORE: Final = (b"cache-control", b"no-store")
+
+
+class Request:
+    """The head of a request.
+
+    Attributes:
+        method: Upper case.
+        path: As it came, percent-encoded, without the query.
+        query: What stands behind the ``?``; empty where there is none.
+        headers: Names in lower case.
+        peer: IP address of the other end of the connection; empty where it has none.
+        version: ``1.0`` or ``1.1`` (or what an ASGI server says).
+        keep_alive: Whether the client lets the connection stay open after the answer.
+        origin: An Origin that may read the answer, once ``trust`` has let it in.
+    """
+
+    __slots__ = (
+        "headers",
+        "keep_alive",
+        "method",
+        "origin",
+        "path",
+        "peer",
+        "query",
+        "version",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Headers,
+        peer: str = "",
+        version: str = "1.1",
+        keep_alive: bool = True,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.peer = peer
+        self.version = version
+        self.keep_alive = keep_alive
+        self.origin: str | None = None
+
+    def header(self, name: bytes) -> str | None:
+        """The value of a header that may stand once, decoded as latin-1; None: it is absent."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+    def header_values(self, name: bytes) -> list[str]:
+        """Every value of a header."""
+        return [value.decode("latin-1") for key, value in self.headers if key == name]
+
+
+class Response:
+    """An answer with a whole body.
+
+    Attributes:
+        status: HTTP status.
+        body: Bytes.
+        headers: Without ``content-length`` and those that ``trust`` adds.
+    """
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, body: bytes = b"", headers: Headers = ()) -> None:
+        self.status = status
+        self.body = body
+        self.headers = headers
+
+
+def json_response(body: bytes, status: int = 200) -> Response:
+    """An answer in JSON that no cache keeps."""
+    return Response(status, body, (JSON, NO_STORE))
+
+
+def problem(error: EverywireError) -> Response:
+    """The answer for an error: RFC 9457 problem details with a ``code``."""
+    headers: list[tuple[bytes, bytes]] = [_PROBLEM, NO_STORE]
+    if isinstance(error, RequestError):
+        status, code, detail = error.status, error.code, error.message
+    elif isinstance(error, LogUnavailable):
+        status, code, detail = 503, "unavailable", error.message
+        headers.append((b"retry-after", str(max(1, error.retry_ms // 1000)).encode()))
+    else:
+        status, code, detail = 500, "internal", "the server failed; its log says more"
+    if status == HTTPStatus.UPGRADE_REQUIRED:
+        headers += [(b"upgrade", b"websocket"), (b"sec-websocket-version", b"13")]
+    fields: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    if isinstance(error, RequestError) and error.channel is not None:
+        fields["channel"] = error.channel
+    return Response(status, msgspec.json.encode(fields), headers)
+
+
+def internal_error() -> RequestError:
+    """The error for a fault of ours; what it was goes to the server's log only."""
+    return RequestError("internal", "the server failed; its log says more")

@@ -1,0 +1,300 @@
+"""Long polling: a request that is held until there is something to say.
+
+A poll first reads what the log has after its position. If that is nothing, it waits as a
+subscriber like any other; the first batch answers it, with a body that all who wait for the same
+channels share.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from everywire.core.access import OPEN
+from everywire.core.errors import LogUnavailable
+from everywire.core.hub import Hub
+from everywire.core.messages import Gap, Message
+from everywire.core.pages import PAGE_BYTES, Page
+from everywire.core.pages import Query as LogQuery
+from everywire.core.subscriptions import Subscriber, Subscription
+from everywire.core.wheel import Timer
+from everywire.server.messages import JSON, NO_STORE, Request, Response, problem
+from everywire.server.publishing import public_name
+from everywire.server.subscribing import all_ended, check_access
+from everywire.wires import longpoll
+from everywire.wires.envelope import envelope
+from everywire.wires.queries import Query, poll_request
+
+if TYPE_CHECKING:
+    from everywire.server.node import Node
+
+MAX_FORMATS: Final = 256
+WAIT_JITTER: Final = 0.1
+"""A wait is shortened at random by up to this part, so that polls do not end in step."""
+
+
+class PollFormat:
+    """How a batch answers those that wait for it; one object for all that are alike.
+
+    Args:
+        hub: Where the log stands, for ephemeral messages, which have no position.
+        limit: Messages in an answer.
+        ended: Channels of these polls that ended before.
+    """
+
+    def __init__(self, hub: Hub, limit: int, ended: tuple[str, ...]) -> None:
+        self._hub = hub
+        self._limit = limit
+        self._ended = ended
+
+    def message(self, message: Message) -> bytes:
+        """A message object."""
+        return envelope(message)
+
+    def gap(self, gap: Gap) -> bytes:
+        """Gaps are part of a page; a batch has none."""
+        raise NotImplementedError
+
+    def join(self, parts: Sequence[bytes], messages: Sequence[Message]) -> bytes:
+        """The body of an answer: the first messages, to a page's end."""
+        count = size = 0
+        for message in messages[: self._limit]:
+            size += message.size
+            if count and size > PAGE_BYTES:
+                break
+            count += 1
+        messages = messages[:count]
+        ended = [*self._ended, *(m.channel for m in messages if m.final)]
+        last_id = messages[-1].id or self._hub.position
+        body = longpoll.body(parts[:count], last_id, (), ended)
+        return ShortLived(body) if any(m.expires for m in messages) else body
+
+
+class ShortLived(bytes):
+    """The body of an answer whose messages expire soon: it must not live on in a cache."""
+
+
+class PollFormats:
+    """The format objects of a node's polls.
+
+    Args:
+        hub: Where the log stands.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._formats: dict[tuple[int, tuple[str, ...]], PollFormat] = {}
+
+    def of(self, limit: int, ended: tuple[str, ...]) -> PollFormat:
+        """The one that all polls alike share."""
+        wire = self._formats.get((limit, ended))
+        if wire is None:
+            if len(self._formats) >= MAX_FORMATS:
+                self._formats.clear()
+            wire = self._formats[limit, ended] = PollFormat(self._hub, limit, ended)
+        return wire
+
+
+class Poll:
+    """One request to ``GET /updates``.
+
+    Args:
+        node: The server.
+        request: The request; not kept.
+        respond: Called once with the answer.
+
+    Raises:
+        RequestError: The request is refused.
+        LogUnavailable: It is refused for load.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_cacheable",
+        "_gone",
+        "_lingering",
+        "_node",
+        "_peer",
+        "_position",
+        "_respond",
+        "_timer",
+        "subscriber",
+    )
+
+    def __init__(self, node: Node, request: Request, respond: Callable[[Response], None]) -> None:
+        asked = poll_request(Query(request.query), request.header(b"prefer"), node.limits)
+        check_access(OPEN, asked.channels + asked.patterns)
+        node.check_room(request.peer)
+        self._node = node
+        self._asked = asked
+        self._respond = respond
+        self._peer = request.peer
+        self._cacheable = (
+            asked.connection is None and not asked.ephemeral and not has_credential(request)
+        )
+        self._position = 0
+        self._lingering = False
+        self._gone = False
+        self._timer: Timer | None = None
+        self.subscriber: Subscriber | None = None
+
+    def start(self) -> None:
+        """Answer now, or wait."""
+        node = self._node
+        node.log.flush()
+        node.enter(self, self._peer)
+        if self._asked.since is None:
+            head = node.hub.position
+            self._answer(longpoll.body((), head, (), self._ended(head)), NO_STORE)
+            return
+        self._position = self._asked.since
+        self._look()
+
+    def _look(self) -> None:
+        """Read what the log has; without waiting where its tail reaches back far enough."""
+        query = self._query()
+        page = self._node.log.recent(query)
+        if page is None:
+            self._node.ask(self._node.log.read(query), self._read, self._failed)
+        else:
+            self._read(page)
+
+    def _query(self) -> LogQuery:
+        asked = self._asked
+        upto = max(self._node.hub.position, 0)
+        return LogQuery(asked.channels, asked.patterns, self._position, upto, asked.limit)
+
+    def _read(self, page: Page) -> None:
+        if self._gone:
+            return
+        name = self._name()
+        if any(isinstance(i, Gap) or i.echo or i.connection != name for i in page.items):
+            self._answer_page(page)
+            return
+        # Nothing, or nothing but its own echo.
+        self._position = page.last
+        if not page.complete:
+            self._look()
+        elif page.last < self._node.hub.position:
+            # The log was read on another thread, and has moved meanwhile.
+            self._look()
+        else:
+            self._nothing_there()
+
+    def _nothing_there(self) -> None:
+        asked, node = self._asked, self._node
+        if asked.wait == 0 or all_ended(node, asked.channels, asked.patterns, self._position):
+            self._answer_nothing()
+        elif node.draining:
+            self.drain()
+        else:
+            self._wait()
+
+    def _wait(self) -> None:
+        """Listen, and look at the clock."""
+        node, asked = self._node, self._asked
+        ended = tuple(self._ended(self._position))
+        wire = node.poll_formats.of(asked.limit, ended)
+        self.subscriber = Subscriber(wire, self._heard, self, self._name(), asked.ephemeral)
+        running = [channel for channel in asked.channels if channel not in ended]
+        subscription = Subscription(running, asked.patterns, self._position)
+        node.hub.enter(self.subscriber)
+        node.hub.subscribe(self.subscriber, subscription)
+        node.hub.caught_up(self.subscriber, subscription)
+        self._timer = Timer(self._answer_nothing)
+        node.after(asked.wait * (1 - random.uniform(0, WAIT_JITTER)), self._timer)
+
+    def _heard(self, body: bytes) -> None:
+        """The first batch has come."""
+        if self._lingering or self._gone:
+            return
+        rules = self._node.settings.rules
+        names = self._asked.channels + self._asked.patterns
+        linger = max(rules.of(name).linger for name in names)
+        if linger and self._timer is not None:
+            self._lingering = True
+            self._timer.action = self._look
+            self._node.after(linger, self._timer)
+            return
+        self._answer(body, self._caching(not isinstance(body, ShortLived)))
+
+    def _answer_page(self, page: Page) -> None:
+        last_id = longpoll.goes_on_from(page)
+        unknown = any(gap.reason == "unknown_position" for gap in page.gaps)
+        # What expires soon must not live on in a cache.
+        lasting = not unknown and not any(message.expires for message in page.messages)
+        upto = page.last if page.complete else last_id
+        body = longpoll.page_body(page, self._ended(upto), self._name())
+        self._answer(body, self._caching(lasting and last_id > (self._asked.since or 0)))
+
+    def _answer_nothing(self) -> None:
+        position = max(self._position, self._node.hub.position)
+        moved = position > (self._asked.since or 0)
+        body = longpoll.body((), position, (), self._ended(position))
+        self._answer(body, self._caching(moved))
+
+    def _answer(self, body: bytes, caching: tuple[bytes, bytes]) -> None:
+        if self._gone:
+            return
+        respond = self._respond
+        self.gone()
+        respond(Response(200, body, (JSON, caching)))
+
+    def _failed(self, error: LogUnavailable) -> None:
+        if not self._gone:
+            respond = self._respond
+            self.gone()
+            respond(problem(error))
+
+    def _caching(self, allowed: bool) -> tuple[bytes, bytes]:
+        seconds = self._node.settings.cache_seconds
+        if not (allowed and self._cacheable and seconds):
+            return NO_STORE
+        return (b"cache-control", b"public, max-age=%d" % seconds)
+
+    def _ended(self, position: int) -> list[str]:
+        """Those of its channels that have ended by a position."""
+        ended = self._node.log.ended
+        return [c for c in self._asked.channels if 0 < ended(c) <= position]
+
+    def _name(self) -> str | None:
+        secret = self._asked.connection
+        return None if secret is None else public_name(secret)
+
+    # What the hub and the catching up tell (core.subscriptions.Owner)
+
+    def level(self, position: int) -> None:
+        """A poll is only ever live."""
+
+    def channel_ended(self, channel: str) -> None:
+        """Said in the answer itself."""
+
+    def too_slow(self) -> None:
+        """A waiting poll has nothing pending."""
+
+    # The end
+
+    def drain(self) -> None:
+        """Answer at once; the client asks the next server."""
+        self._answer_nothing()
+
+    def gone(self) -> None:
+        """Answered, or the connection is no more."""
+        if self._gone:
+            return
+        if self._timer is not None:
+            self._node.wheel.cancel(self._timer)
+        if self.subscriber is not None:
+            self._node.hub.exit(self.subscriber)
+        self._node.exit(self, self._peer)
+        self._gone = True
+
+
+def has_credential(request: Request) -> bool:
+    """Whether a request carries a credential, so that no cache may share its answer."""
+    return (
+        request.header(b"authorization") is not None
+        or any(part.startswith("token=") for part in request.query.split("&"))
+        or any("everywire_token=" in cookie for cookie in request.header_values(b"cookie"))
+    )

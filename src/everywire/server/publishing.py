@@ -1,0 +1,125 @@
+"""From checked drafts to an answer: access, the log, and who published.
+
+Ephemeral drafts do not pass the log: they go to the hub at once, and are answered without a
+position. In a list they go after the kept ones are in the log, so that all or nothing holds.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from everywire.core.access import Grant, decide
+from everywire.core.errors import EverywireError
+from everywire.core.messages import Draft, message_from
+from everywire.logs.base import Append, Appended, ended_conflict, first_ended
+
+if TYPE_CHECKING:
+    from everywire.server.node import Node
+
+
+class Published(msgspec.Struct, gc=False):
+    """What a publish answers.
+
+    Attributes:
+        ids: One a draft, in order; None for an ephemeral one.
+        duplicate: The idempotency key was known; nothing was published.
+    """
+
+    ids: Sequence[int | None]
+    duplicate: bool = False
+
+
+Done = Callable[[Published | EverywireError], None]
+
+
+def public_name(secret: str) -> str:
+    """What others see of a connection's secret (docs/protocol.md, connection)."""
+    return urlsafe_b64encode(sha256(secret.encode()).digest())[:16].decode()
+
+
+class Publishing:
+    """Takes drafts from every wire.
+
+    Args:
+        node: Its log and hub.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._log = node.log
+        self._hub = node.hub
+
+    def publish(self, grant: Grant, drafts: Sequence[Draft], key: str | None, done: Done) -> None:
+        """Publish drafts, all or nothing.
+
+        Args:
+            grant: Whose publish it is.
+            drafts: Checked drafts; their connection and user are set.
+            key: Idempotency key.
+            done: Called once, now or later, with what came of it.
+        """
+        for draft in drafts:
+            refused = decide(grant, "publish", draft.channel)
+            if refused is not None:
+                done(refused)
+                return
+        kept = [draft for draft in drafts if not draft.ephemeral]
+        if len(kept) == len(drafts) and kept:
+            self._append(grant, drafts, key, lambda result: done(_kept_only(result)))
+        else:
+            self._publish_mixed(grant, drafts, kept, key, done)
+
+    def _append(
+        self,
+        grant: Grant,
+        drafts: Sequence[Draft],
+        key: str | None,
+        done: Callable[[Appended | EverywireError], None],
+    ) -> None:
+        size = sum(len(draft.data) for draft in drafts)
+        self._log.submit(Append(drafts, done, grant.user or "", key, size))
+
+    def _publish_mixed(
+        self,
+        grant: Grant,
+        drafts: Sequence[Draft],
+        kept: Sequence[Draft],
+        key: str | None,
+        done: Done,
+    ) -> None:
+        ended = first_ended(drafts, lambda channel: self._log.ended(channel) > 0)
+        if ended is not None and not kept:
+            done(ended_conflict(ended))
+            return
+
+        def appended(result: Appended | EverywireError) -> None:
+            if isinstance(result, EverywireError):
+                done(result)
+                return
+            if not result.duplicate:
+                self._tell(draft for draft in drafts if draft.ephemeral)
+            positions = iter(result.positions)
+            ids = [None if draft.ephemeral else next(positions, None) for draft in drafts]
+            done(Published(ids, result.duplicate))
+
+        if kept:
+            self._append(grant, kept, key, appended)
+        else:
+            appended(Appended(()))
+
+    def _tell(self, drafts: Iterable[Draft]) -> None:
+        now_ms = self._node.clock() // 1000
+        for draft in drafts:
+            message = message_from(draft, 0, now_ms)
+            self._node.write(self._hub.deliver_ephemeral(message))
+
+
+def _kept_only(result: Appended | EverywireError) -> Published | EverywireError:
+    if isinstance(result, EverywireError):
+        return result
+    return Published(result.positions, result.duplicate)

@@ -1,0 +1,123 @@
+"""Running a server in a process of its own: uvicorn with our protocol, signals, an orderly stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+
+from everywire.core.errors import UsageError
+from everywire.server.asgi import Application, ServerApplication
+from everywire.server.http_protocol import HTTPProtocol
+from everywire.server.node import Node
+from everywire.server.settings import Settings
+from everywire.server.trust import is_loopback
+
+logger = logging.getLogger("everywire.server")
+
+BACKLOG: Final = 4096
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which tells the node before it sends everybody away.
+
+    Args:
+        config: uvicorn's.
+        node: The node it serves.
+        started: Called once it listens, with its port.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, node: Node, started: Callable[[int], None] | None = None
+    ) -> None:
+        super().__init__(config)
+        self._node = node
+        self._on_started = started
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        if self.started and self._on_started is not None:
+            self._on_started(self.servers[0].sockets[0].getsockname()[1])
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Stop to listen, send everybody away, then stop the node."""
+        self._node.draining = True
+        await super().shutdown(sockets)
+
+
+def check_openness(settings: Settings) -> None:
+    """Refuse to be open to others by accident.
+
+    Raises:
+        UsageError: The address is reached by others and nothing says that this is meant.
+    """
+    if not settings.open and not is_loopback(settings.host.strip("[]")):
+        raise UsageError(
+            f"{settings.host} is reached from other machines, and there are no keys yet: "
+            "everybody could publish and read everything. Listen on 127.0.0.1, or say --open "
+            "if that is meant"
+        )
+
+
+def serve(
+    settings: Settings,
+    pages: Application | None = None,
+    started: Callable[[int], None] | None = None,
+    node: Node | None = None,
+) -> bool:
+    """Run a server until it is told to stop (SIGINT, SIGTERM).
+
+    Args:
+        settings: Everything that can be set.
+        pages: An ASGI application for every path that is not the server's own.
+        started: Called once it listens, with its port.
+        node: The node to serve; by default one of these settings.
+
+    Returns:
+        Whether it started at all.
+
+    Raises:
+        UsageError: The settings contradict themselves.
+    """
+    check_openness(settings)
+    node = node or Node(settings)
+    config = uvicorn.Config(
+        ServerApplication(node, pages),
+        host=settings.host.strip("[]"),
+        port=settings.port,
+        http=HTTPProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=int(settings.limits.idle_timeout),
+        timeout_graceful_shutdown=max(1, int(settings.stop_seconds)),
+    )
+    server = Server(config, node, started)
+    with _quiet_signals():
+        server.run()
+    return server.started
+
+
+class _quiet_signals:  # noqa: N801 - a context manager reads as a verb
+    """uvicorn raises a signal again once it has stopped; by then it has been obeyed."""
+
+    def __enter__(self) -> None:
+        self._before = {
+            number: signal.signal(number, _obeyed) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _obeyed(number: int, frame: FrameType | None) -> None:
+    logger.debug("stopped by signal %d", number)

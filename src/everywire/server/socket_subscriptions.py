@@ -1,0 +1,108 @@
+"""Subscribing and unsubscribing over a WebSocket.
+
+Of several channels in one frame, each that is held, malformed or forbidden gets its own error and
+the rest are subscribed. Those of one ``since`` start level and are replayed in one order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from everywire.core.access import decide
+from everywire.core.channels import check_channel_or_pattern, is_pattern
+from everywire.core.errors import RequestError
+from everywire.server.subscribing import subscribe
+from everywire.wires.commands import Ref
+
+if TYPE_CHECKING:
+    from everywire.server.websocket_session import WebSocketSession
+
+
+class SocketSubscriptions:
+    """Carries out the subscribe and unsubscribe frames of a session.
+
+    Args:
+        session: Whose they are.
+    """
+
+    def __init__(self, session: WebSocketSession) -> None:
+        self._session = session
+        self._node = session.node
+        self._subscriber = session.subscriber
+
+    def subscribe(
+        self, wanted: Sequence[tuple[str, int | None]], history: int | None, ref: Ref
+    ) -> None:
+        """Subscribe to channels, each with its ``since`` or None."""
+        most = self._node.limits.max_channels
+        held = self._subscriber.held()
+        if held + len(wanted) > most:
+            message = f"a connection may hear {most} channels; this one hears {held}"
+            self._session.fail(RequestError("too_many_channels", message), ref)
+            return
+        starts: dict[str, int | None] = {}
+        past: list[str] = []
+        for name, since in wanted:
+            error = self._refusal(name, since, history)
+            if error is not None:
+                self._session.fail(error, ref)
+                continue
+            starts[name] = since
+            if since is None and history is not None:
+                past.append(name)
+        if past and history is not None:
+            self._with_history(starts, past, history, ref)
+        else:
+            self._start(starts, ref)
+
+    def unsubscribe(self, names: Sequence[str], ref: Ref) -> None:
+        """Give channels up; what is not held is answered alike."""
+        for name in names:
+            self._node.hub.unsubscribe(self._subscriber, name)
+            self._session.send({"type": "unsubscribed", "channel": name}, ref)
+
+    def _refusal(self, name: str, since: int | None, history: int | None) -> RequestError | None:
+        try:
+            check_channel_or_pattern(name)
+        except RequestError as error:
+            return error
+        if self._subscriber.holding(name) is not None:
+            message = f"this connection is subscribed to {name!r} already; nothing has changed"
+            return RequestError("conflict", message, channel=name)
+        if history is not None and since is None and is_pattern(name):
+            message = "history is for channels; for a pattern give since"
+            return RequestError("bad_request", message, channel=name)
+        return decide(self._session.grant, "subscribe", name)
+
+    def _with_history(
+        self, starts: dict[str, int | None], past: Sequence[str], count: int, ref: Ref
+    ) -> None:
+        """Ask the log where the last messages of channels begin, then start there."""
+        log = self._node.log
+
+        async def begin() -> dict[str, int]:
+            return {name: await log.nth_last(name, count) for name in past}
+
+        def found(begins: Mapping[str, int]) -> None:
+            starts.update(begins)
+            self._start(starts, ref)
+
+        self._session.ask(begin(), found, ref)
+
+    def _start(self, starts: Mapping[str, int | None], ref: Ref) -> None:
+        """Say where each channel's messages start, then let them come."""
+        node = self._node
+        node.log.flush()
+        level: dict[int | None, list[str]] = {}
+        for name, since in starts.items():
+            level.setdefault(since, []).append(name)
+            first = since
+            if first is None:
+                first = 0 if node.log.ended(name) else node.hub.position
+            self._session.send({"type": "subscribed", "channel": name, "last_id": first}, ref)
+        for since, names in level.items():
+            channels = [name for name in names if not is_pattern(name)]
+            patterns = [name for name in names if is_pattern(name)]
+            subscribe(node, self._subscriber, channels, patterns, since)
+        node.catch_up.pump(self._subscriber)
