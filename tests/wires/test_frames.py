@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from websockets import frames as peer_frames
 from websockets.protocol import CLIENT, OPEN, Protocol
@@ -150,10 +150,11 @@ def test_2_10_many_pings() -> None:
 @pytest.mark.parametrize("opcode", [TEXT, BINARY, PING, PONG, CLOSE])
 @pytest.mark.parametrize("rsv", range(0x10, 0x80, 0x10))
 @pytest.mark.parametrize("deflate", [False, True])
-def test_3_reserved_bits(opcode: int, rsv: int, deflate: bool) -> None:
+@pytest.mark.parametrize("payload", [b"", b"Hello"])
+def test_3_reserved_bits(opcode: int, rsv: int, deflate: bool, payload: bytes) -> None:
     if deflate and rsv == RSV1 and opcode in (TEXT, BINARY):
         return  # what compression uses it for; tested below
-    data = frame(TEXT, b"before") + frame(opcode, b"Hello", rsv=rsv) + frame(PING)
+    data = frame(TEXT, b"before") + frame(opcode, payload, rsv=rsv) + frame(PING)
     for chunks in ([data], chop(data, 1)):
         events = read(*chunks, deflate=deflate)
         assert events[0] == Text(b"before")
@@ -196,7 +197,10 @@ def fragments(opcode: int, *payloads: bytes, rsv: int = 0) -> list[bytes]:
 
 @pytest.mark.parametrize("opcode", [PING, PONG, CLOSE])
 def test_5_1_control_frames_cannot_be_fragmented(opcode: int) -> None:
-    assert code_of(read(frame(opcode, b"fragment1", fin=False))) == 1002
+    for payload in (b"", b"fragment1"):
+        assert code_of(read(frame(opcode, payload, fin=False))) == 1002
+    inside = frame(TEXT, b"fragment1", fin=False) + frame(opcode, fin=False)
+    assert code_of(read(inside)) == 1002
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
@@ -374,7 +378,7 @@ def test_7_1_5_a_close_between_fragments() -> None:
 
 def test_7_3_payloads_of_a_close() -> None:
     assert read(frame(CLOSE)) == [Closing(frames.NO_CLOSE_CODE, "")]
-    assert code_of(read(frame(CLOSE, b"\x03"))) == 1002
+    assert read(frame(CLOSE, b"\x03")) == [Broken(1002, "a close frame holds 1 byte; a code has 2")]
     assert read(closing(1000, b"r" * 123)) == [Closing(1000, "r" * 123)]
     assert code_of(read(closing(1000, b"r" * 124))) == 1002
 
@@ -423,6 +427,11 @@ def test_all_64_bit_lengths(length: int) -> None:
 
 
 @given(st.integers(0, 65_535))
+@example(0)
+@example(125)
+@example(126)
+@example(50_000)
+@example(50_001)
 def test_all_16_bit_lengths(length: int) -> None:
     for data in (
         b"\x82\xfe" + struct.pack("!H", length),
@@ -533,6 +542,7 @@ endings = st.sampled_from(
 )
 
 
+@settings(max_examples=300)
 @given(
     st.lists(messages() | control_frames(), max_size=6),
     endings,
@@ -548,6 +558,7 @@ def test_any_chunking_gives_the_same_events(
         assert read(*chop(data, 1), deflate=True) == expected
 
 
+@settings(max_examples=500)
 @given(st.data(), st.booleans())
 def test_any_bytes_give_only_events(data: st.DataObject, deflate: bool) -> None:
     """Fuzz: headers more likely right than not, so that it gets far."""

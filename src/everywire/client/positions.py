@@ -1,19 +1,19 @@
 """What a client remembers, so that it can go on where it was.
 
 The rules of the protocol: a message or gap moves its own channel's position; ``position`` moves
-all. On a wire with one ``since`` one asks for the lowest, and drops what is not above its
-channel's own.
+all. Channels that started together (one ``since``) come in position order; they are *level*, and
+one number says what all of them have had.
 
-Channels that start together (one ``since``) come in position order, so one number, the *level*,
-says what all of them have had. The exceptions are few and named: channels that began further back
-than the others, since an ended channel is replayed from its start to who comes without ``since``,
-and ``history`` starts each channel elsewhere. They have positions of their own, *behind* the
-level, until the next ``position``.
+They are not level where they started apart: an ended channel is replayed from its start to who
+comes without ``since``, beside channels that start at the head, and ``history`` starts each
+elsewhere. Then each name has a position of its own, until the next ``position`` makes them level.
+On a wire with one ``since`` one asks for the lowest of them.
 
-Nothing is dropped because of the level, for it moves with every message. What is dropped was had
-before this connection began (the *floor*), or its channel has had a later one on it (bounded: the
-channels seen last). So a seam that repeats is smoothed, and an order that is not the promised one
-loses nothing.
+Positions say where to go on; they are not what a message is measured against, for a level moves
+with every message of any channel. A message was had before if it is not above the *floor*, which is
+where its channel stood when this connection began, or if its own channel has had a later one since
+(of the channels heard last). So a seam that repeats is smoothed, and an order that is not the
+promised one loses nothing.
 
 ``unknown_position`` moves downwards, too: the log is not the one we knew.
 """
@@ -24,6 +24,7 @@ from collections.abc import Collection
 from typing import Final
 
 from everywire.client.messages import Gap, gap_of
+from everywire.core.channels import PatternTable, is_pattern
 
 MAX_REMEMBERED: Final = 10_000
 """Channels whose own last id is remembered between two ``position``s."""
@@ -37,50 +38,45 @@ class Positions:
         since: Where it starts; None: it does not know yet, and takes what the server says.
     """
 
-    __slots__ = ("_asked", "_behind", "_floor", "_last", "_level", "_names", "_started")
+    __slots__ = ("_asked", "_each", "_floor", "_floors", "_last", "_level", "_names", "_patterns")
 
     def __init__(self, names: Collection[str], since: int | None = None) -> None:
         self._names = set(names)
-        self._started: set[str] = set()
+        self._patterns: PatternTable[str] = PatternTable()
+        for name in filter(is_pattern, self._names):
+            self._patterns.put(name, name)
         self._level = since
+        self._each: dict[str, int] = {}
         self._floor = since
+        self._floors: dict[str, int] = {}
         self._asked = since
-        self._behind: dict[str, int] = {}
         self._last: dict[str, int] = {}
 
     @property
     def lowest(self) -> int | None:
         """Where to go on with one ``since``; None: not known yet."""
-        if self._level is None:
-            return None
-        return min(self._behind.values(), default=self._level)
+        return min(self._each.values()) if self._each else self._level
 
     def by_name(self, names: Collection[str]) -> dict[str, int] | int | None:
         """Where to go on with a ``since`` for each name; one number where one will do."""
-        level = self._level
-        if level is None or not self._behind:
-            return level
-        return {name: self._behind.get(name, level) for name in names}
+        if not self._each:
+            return self._level
+        highest = max(self._each.values())
+        return {name: self._each.get(name, highest) for name in names}
 
     def resume(self) -> None:
         """A new connection begins; it will ask for what comes after `lowest` or `by_name`."""
         self._asked = self.lowest
-        self._floor = self._level
+        self._floors = dict(self._each)
+        self._floor = None if self._each else self._level
 
     def start(self, name: str, position: int) -> None:
         """A name begins after a position that the server chose (``subscribed``)."""
-        if self._floor is not None:
+        if self._level is not None or self._asked is not None:
             return
-        level = self._level
-        if level is None:
-            self._level = position
-        elif position < level:
-            self._behind[name] = position
-        elif position > level:
-            for earlier in self._started - self._behind.keys():
-                self._behind[earlier] = level
-            self._level = position
-        self._started.add(name)
+        self._each[name] = position
+        if self._each.keys() >= self._names and len(set(self._each.values())) == 1:
+            self._be_level(position)
 
     def take(self, channel: str, position: int) -> bool:
         """Note a message.
@@ -88,19 +84,19 @@ class Positions:
         Returns:
             Whether it is new; False: it was had before.
         """
-        floor = self._behind.get(channel, self._floor)
+        floor = self._floor_of(channel)
         if floor is not None and position <= floor:
             return False
         if position <= self._last.get(channel, 0):
             return False
         self._remember(channel, position)
-        if channel in self._behind:
-            self._behind[channel] = position
-        elif self._level is None or position > self._level:
-            self._level = position
-        elif self._floor is None and channel in self._names:
-            # The first connection, and below where the others began: it is replayed from its start.
-            self._behind[channel] = position
+        if not self._each:
+            self._level = max(position, self._level or 0)
+            return True
+        for name in self._covering(channel):
+            if name in self._each:
+                was = 0 if name == channel else self._each[name]
+                self._each[name] = max(position, was)
         return True
 
     def take_gap(self, gap: Gap) -> Gap | None:
@@ -113,42 +109,62 @@ class Positions:
         if gap.reason == "unknown_position" and end < gap.after:
             self._lower(name, end)
             return gap
-        had = self._behind.get(name, self._floor)
+        had = self._floors.get(name) if self._floors else self._floor
         if had is not None and end <= had:
             return None
-        if name in self._behind:
-            self._behind[name] = end
-        else:
+        if name in self._each:
+            self._each[name] = max(end, self._each[name])
+        elif not self._each:
             self._level = max(end, self._level or 0)
         return gap_of(name, max(gap.after, had or 0), gap.before, gap.reason)
 
     def move(self, position: int) -> None:
         """Everything up to a position has been sent, in all names (``position``, ``last_id``)."""
-        if self._level is None:
-            self._level = position
-        elif position >= self._level or position < (self._asked or 0):
-            # Below what was asked for: the server never gave that out, or lost it.
-            self._level = self._floor = position
-            self._behind.clear()
-            self._last.clear()
+        if self._level is None and not self._each:
+            # The first of a connection without since. All start here, but maybe not together.
+            self._each = dict.fromkeys(self._names, position)
+            return
+        highest = max(self._each.values()) if self._each else self._level or 0
+        # Below what was asked for: the server never gave that out, or lost it.
+        if position >= highest or position < (self._asked or 0):
+            self._be_level(position)
         else:
-            behind = self._behind
-            self._behind = {name: max(own, position) for name, own in behind.items()}
+            self._each = {name: max(own, position) for name, own in self._each.items()}
 
     def end(self, name: str) -> None:
         """A name is heard no more."""
+        self._each.pop(name, None)
         self._names.discard(name)
-        self._started.discard(name)
-        self._behind.pop(name, None)
+        if is_pattern(name):
+            self._patterns.remove(name)
+        self._floors.pop(name, None)
         self._last.pop(name, None)
 
+    def _be_level(self, position: int) -> None:
+        self._level = self._floor = position
+        self._each = {}
+        self._floors = {}
+        self._last.clear()
+
     def _lower(self, name: str, position: int) -> None:
-        if name in self._behind:
-            self._behind[name] = position
-            self._last.pop(name, None)
-        else:
+        if name in self._each:
+            self._each[name] = position
+            self._floors[name] = position
+        elif not self._each:
             self._level = self._floor = position
-            self._last.clear()
+        self._last.clear()
+
+    def _floor_of(self, channel: str) -> int | None:
+        """Up to where a channel was had when this connection began; None: nothing of it."""
+        if not self._floors:
+            return self._floor
+        had = (self._floors.get(name) for name in self._covering(channel))
+        return min((position for position in had if position is not None), default=None)
+
+    def _covering(self, channel: str) -> list[str]:
+        """The names by which a channel is heard."""
+        covering = self._patterns.covering(channel)
+        return [channel, *covering] if channel in self._names else covering
 
     def _remember(self, channel: str, position: int) -> None:
         last = self._last

@@ -30,6 +30,9 @@ _HUGE_DIGITS: Final = 309
 """Digits before the point of the largest double; fewer are always within it."""
 
 _decode = msgspec.json.Decoder().decode
+# As numbers: looking for one byte is several times as fast as looking for bytes of length one.
+_LF: Final = ord("\n")
+_CR: Final = ord("\r")
 _LINE_BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
 _NO_BRACKETS_OR_QUOTES: Final = bytes(byte for byte in range(256) if byte not in b'[]{}"')
 _DIGITS: Final = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
@@ -61,7 +64,7 @@ def check_json(data: bytes, what: str = "data") -> bytes:
         raise bad_request(f"{what} is not valid JSON: {_reason(error)}") from None
     if size >= _HUGE_DIGITS and b"0" * _HUGE_DIGITS in data.translate(_DIGITS):
         _check_numbers(data, what)
-    if b"\n" in data or b"\r" in data:
+    if _LF in data or _CR in data:
         data = data.translate(_LINE_BREAKS)
     return data.strip(b" \t")
 

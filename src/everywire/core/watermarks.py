@@ -3,12 +3,14 @@
 A channel's watermark is its newest lost position: everything of that channel up to it may be gone,
 everything after it is kept. It is written before, or together with, the deletion.
 
-Only the newest `MAX_WATERMARKS` are kept. Dropping one raises the *floor* of the log to it: at or
-above the floor a gap is told exactly when there is one; below it, always.
+Only the newest `MAX_WATERMARKS` are kept. Dropping the lowest raises the *floor* of the log to it:
+at or above the floor a gap is told exactly when there is one; below it, always. So a watermark at
+or below the floor says nothing, and is not kept.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -26,11 +28,13 @@ class Watermarks:
         capacity: Watermarks kept.
     """
 
-    __slots__ = ("_capacity", "_marks", "floor")
+    __slots__ = ("_capacity", "_low", "_marks", "floor")
 
     def __init__(self, floor: int, capacity: int = MAX_WATERMARKS) -> None:
         self.floor = floor
         self._marks: dict[str, int] = {}
+        # To find the lowest: an entry for each channel, with its mark or one it had before.
+        self._low: list[tuple[int, str]] = []
         self._capacity = capacity
 
     def __len__(self) -> int:
@@ -38,31 +42,56 @@ class Watermarks:
 
     def raise_to(self, channel: str, position: int) -> None:
         """Note that the channel lost everything up to a position. It never falls."""
-        marks = self._marks
-        # Taken out and put back so that the first entry is the one raised longest ago.
-        marks[channel] = max(marks.pop(channel, 0), position)
-        if len(marks) > self._capacity:
-            self.floor = max(self.floor, marks.pop(next(iter(marks))))
+        if position <= self.floor:
+            return
+        mark = self._marks.get(channel)
+        if mark is None:
+            self._marks[channel] = position
+            heapq.heappush(self._low, (position, channel))
+            if len(self._marks) > self._capacity:
+                self._drop_lowest()
+        elif mark < position:
+            self._marks[channel] = position
+
+    def _drop_lowest(self) -> None:
+        low, marks = self._low, self._marks
+        while True:
+            noted, channel = low[0]
+            mark = marks[channel]
+            if mark == noted:
+                break
+            heapq.heapreplace(low, (mark, channel))
+        heapq.heappop(low)
+        self.floor = marks.pop(channel)
 
     def forget_below(self, floor: int) -> None:
-        """Drop marks at or below a floor that the owner raises; they say nothing any more."""
+        """Raise the floor, and drop the marks at or below it, which say nothing any more."""
         self.floor = max(self.floor, floor)
-        low = [channel for channel, mark in self._marks.items() if mark <= floor]
-        for channel in low:
-            del self._marks[channel]
+        self._marks = {channel: m for channel, m in self._marks.items() if m > self.floor}
+        self._low = [(mark, channel) for channel, mark in self._marks.items()]
+        heapq.heapify(self._low)
 
-    def of(self, name: str) -> int:
-        """The newest lost position of a channel, or of all that a pattern covers; 0: none."""
+    def of(self, name: str, above: int = 0) -> int:
+        """The newest lost position of a channel, or of all that a pattern covers; 0: none.
+
+        Args:
+            name: A channel or pattern.
+            above: Losses at or below this position are of no interest.
+        """
         if not is_pattern(name):
-            return self._marks.get(name, 0)
-        covered = (mark for channel, mark in self._marks.items() if matches(name, channel))
-        return max(covered, default=0)
+            mark = self._marks.get(name, 0)
+            return mark if mark > above else 0
+        newest = above
+        for channel, mark in self._marks.items():
+            if mark > newest and matches(name, channel):
+                newest = mark
+        return newest if newest > above else 0
 
-    def of_all(self, names: Iterable[str]) -> dict[str, int]:
+    def of_all(self, names: Iterable[str], above: int = 0) -> dict[str, int]:
         """Those of several channels and patterns, without the zeros."""
         if not self._marks:
             return {}
-        found = ((name, self.of(name)) for name in names)
+        found = ((name, self.of(name, above)) for name in names)
         return {name: mark for name, mark in found if mark}
 
 

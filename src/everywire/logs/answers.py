@@ -24,7 +24,7 @@ def answer(
         now_ms: Messages that expire at or before it are passed over.
     """
     query, unknown = known(query, openings)
-    marks = watermarks.of_all(query.names)
+    marks = watermarks.of_all(query.names, query.after)
     trimmed = trimmed_gaps(query.names, marks, watermarks.floor, query.after, query.waived)
     messages = kept.after(query.channels, query.patterns, query.after)
     passed = marks if query.after == 0 else query.waived

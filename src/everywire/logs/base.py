@@ -16,7 +16,7 @@ What every log promises:
   after the channel ended; then an ended channel refuses.
 
 All methods are called on the loop's thread. ``submit`` and ``recent`` are the hot ones and never
-wait; the others may.
+wait; the others may. Only the clock of the settings may be called from a thread of the log.
 
 Reserved for later, in the places the design gives them: ``state`` (newest message per key) and
 ``lease`` (drafts appended when it is not renewed), which presence is built on; ``bus`` (what goes
@@ -38,6 +38,7 @@ from everywire.core.messages import Draft, Message
 from everywire.core.pages import Page, Query
 from everywire.core.positions import Openings
 from everywire.core.rules import LogRetention, Rules
+from everywire.core.watermarks import MAX_WATERMARKS
 
 MAX_ENDED: Final = 1_000_000
 """Channels remembered as ended; the one that ended longest ago is forgotten first."""
@@ -116,8 +117,10 @@ class LogSettings:
         key_window_ms: How long an idempotency key counts.
         max_waiting_bytes: Bytes of drafts not answered yet; above it appends are refused with
             `LogUnavailable`.
-        now_us: The clock, microseconds since the epoch.
+        now_us: The clock, microseconds since the epoch. Called from any thread.
         soon: Runs a callback in the loop's next turn.
+        max_watermarks: Watermarks kept; beyond them the lowest goes and raises the floor.
+        max_ended: Channels remembered as ended; the one that ended longest ago is forgotten first.
     """
 
     now_us: Callable[[], int]
@@ -126,6 +129,8 @@ class LogSettings:
     rules: Rules = field(default_factory=Rules)
     key_window_ms: int = 600_000
     max_waiting_bytes: int = 16 * 1024 * 1024
+    max_watermarks: int = MAX_WATERMARKS
+    max_ended: int = MAX_ENDED
 
 
 class Log(ABC):
@@ -248,6 +253,14 @@ class Log(ABC):
     @abstractmethod
     def tick(self) -> None:
         """Retention, expiry, recovery. Called about once a second; does a small step."""
+
+    async def settle(self) -> None:
+        """Wait until what was submitted is answered and retention has nothing left to do.
+
+        For tests and tools; a server's log settles by itself.
+        """
+        self.flush()
+        self.tick()
 
     def want(self, channels: Iterable[str], patterns: Iterable[str]) -> None:
         """Somebody here listens to these. A log that hands everything over need not know."""

@@ -5,7 +5,8 @@ drop a channel's oldest; drop the oldest of all; drop expired ones.
 
 Two orders are kept: a list by channel (reads, trims by channel) and one queue over all channels
 (the oldest of all). A message that is dropped by channel stays in the queue until it comes to its
-front; ``_gone`` knows those, and the queue is packed when half of it is gone.
+front; ``_gone`` knows those, and the queue is packed when half of it is gone, by number or by
+bytes. So what is held beside the messages kept is bounded by them, whatever order they go in.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from operator import attrgetter
+from typing import Final
 
 from everywire.core.channels import matches
-from everywire.core.messages import Message
+from everywire.core.messages import Kind, Message
 
 _position = attrgetter("id")
-_PACK_FROM = 1024
+_PACK_FROM: Final = 1024
+_PACK_FROM_BYTES: Final = 1024 * 1024
+_DROPPED: Final = Message(0, "", "", b"", Kind.BYTES, 0)
 
 
 class Shelf:
@@ -57,6 +61,8 @@ class Shelf:
     def drop_first(self) -> Message:
         """Take the oldest away."""
         message = self.messages[self.start]
+        # Its place stays until the list is packed; the message itself must not.
+        self.messages[self.start] = _DROPPED
         self.start += 1
         self.size -= message.size
         # Packed now and then, so that dropping costs no move of the rest each time.
@@ -80,12 +86,13 @@ class Shelf:
 class Kept:
     """See the module."""
 
-    __slots__ = ("_expiring", "_gone", "_order", "count", "shelves", "size")
+    __slots__ = ("_expiring", "_gone", "_gone_bytes", "_order", "count", "shelves", "size")
 
     def __init__(self) -> None:
         self.shelves: dict[str, Shelf] = {}
         self._order: deque[Message] = deque()
         self._gone: set[int] = set()
+        self._gone_bytes = 0
         self._expiring: list[tuple[int, int, str]] = []
         self.size = 0
         self.count = 0
@@ -108,7 +115,9 @@ class Kept:
         """The oldest message of all."""
         order, gone = self._order, self._gone
         while order and order[0].id in gone:
-            gone.discard(order.popleft().id)
+            message = order.popleft()
+            gone.discard(message.id)
+            self._gone_bytes -= message.size
         return order[0] if order else None
 
     def drop_oldest(self) -> Message | None:
@@ -120,13 +129,14 @@ class Kept:
         shelf = self.shelves[message.channel]
         shelf.drop_first()
         self._dropped(shelf, message)
+        self._pack()
         return message
 
     def drop_oldest_of(self, channel: str) -> Message:
         """Take the oldest of a channel away; it must have one."""
         shelf = self.shelves[channel]
         message = shelf.drop_first()
-        self._gone.add(message.id)
+        self._left_behind(message)
         self._dropped(shelf, message)
         self._pack()
         return message
@@ -145,7 +155,7 @@ class Kept:
             shelf = self.shelves.get(channel)
             message = None if shelf is None else shelf.drop_one(position)
             if shelf is not None and message is not None:
-                self._gone.add(position)
+                self._left_behind(message)
                 self._dropped(shelf, message)
         self._pack()
 
@@ -195,8 +205,23 @@ class Kept:
         if not shelf:
             del self.shelves[message.channel]
 
+    def _left_behind(self, message: Message) -> None:
+        self._gone.add(message.id)
+        self._gone_bytes += message.size
+
     def _pack(self) -> None:
         gone = self._gone
-        if len(gone) > _PACK_FROM and len(gone) * 2 > len(self._order):
+        many = len(gone) > _PACK_FROM and len(gone) * 2 > len(self._order)
+        if many or self._gone_bytes > max(self.size, _PACK_FROM_BYTES):
             self._order = deque(message for message in self._order if message.id not in gone)
             gone.clear()
+            self._gone_bytes = 0
+        expiring = self._expiring
+        # Each message that expires stands here once; those dropped before their time stay too.
+        if len(expiring) > _PACK_FROM and len(expiring) > 2 * self.count:
+            self._expiring = [(m.expires, m.id, m.channel) for m in self._all() if m.expires]
+            heapq.heapify(self._expiring)
+
+    def _all(self) -> Iterator[Message]:
+        for shelf in self.shelves.values():
+            yield from shelf.after(0)

@@ -17,7 +17,6 @@ from everywire.core.rules import LogRetention
 from everywire.core.watermarks import Watermarks
 from everywire.logs.answers import answer
 from everywire.logs.base import (
-    MAX_ENDED,
     Append,
     Appended,
     ChannelStatus,
@@ -53,7 +52,7 @@ class MemoryLog(Log):
         birth = next_position(0, settings.now_us())
         self._openings = Openings(birth)
         # The birth itself is no message, so nothing is lost just below it either.
-        self._watermarks = Watermarks(birth - 1)
+        self._watermarks = Watermarks(birth - 1, settings.max_watermarks)
         self._given = self._handed_over = birth
         self._first = True
 
@@ -136,7 +135,7 @@ class MemoryLog(Log):
 
     def _end(self, channel: str, position: int) -> None:
         self._ended[channel] = position
-        if len(self._ended) > MAX_ENDED:
+        if len(self._ended) > self._settings.max_ended:
             del self._ended[next(iter(self._ended))]
 
     def head(self) -> int:
@@ -202,6 +201,15 @@ class MemoryLog(Log):
         for channel in self._aged(now_ms):
             self._trim_channel(channel)
         self._trim_all(TRIM_STEP)
+
+    async def settle(self) -> None:
+        """Hand over what waits, and trim to the end."""
+        self._flush()
+        while True:
+            count = self._kept.count
+            self.tick()
+            if self._kept.count == count:
+                return
 
     def _aged(self, now_ms: int) -> list[str]:
         """Channels whose own rule has an age that their oldest message has passed."""

@@ -1,4 +1,4 @@
-"""From the bytes of a request's head to a `Request`.
+"""From the bytes of a request's head to a `Request`, and from an answer's head to bytes.
 
 llhttp (by httptools) judges the head; nothing it refuses comes in: bare line feeds, folded lines,
 control characters, two lengths, a length beside a transfer coding. What it calls the end of the
@@ -7,15 +7,35 @@ head has to be where we cut it.
 
 from __future__ import annotations
 
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Final
 
 import httptools
 
 from everywire.core.errors import RequestError, bad_request
 from everywire.core.limits import Limits
-from everywire.server.messages import Request
+from everywire.server.messages import Headers, Request
 
 END_OF_HEAD: Final = b"\r\n\r\n"
+
+
+@lru_cache(64)
+def _status_line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()
+
+
+def head_of(status: int, *headers: Headers) -> bytes:
+    """The head of an answer, to the blank line.
+
+    Args:
+        status: HTTP status.
+        headers: Names and values; they come from this server alone.
+    """
+    lines = [_status_line(status)]
+    for some in headers:
+        lines += [b"%b: %b" % header for header in some]
+    return b"\r\n".join(lines) + END_OF_HEAD
 
 
 class _Head:

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from everywire.core.errors import EverywireError, RequestError, bad_request
 from everywire.core.wheel import Timer
 from everywire.server.event_stream import open_stream, stream_headers
 from everywire.server.event_stream_protocol import EventStreamProtocol
-from everywire.server.http_head import END_OF_HEAD, head_too_large, parse_head
+from everywire.server.http_head import END_OF_HEAD, head_of, head_too_large, parse_head
 from everywire.server.messages import Request, Response, internal_error, problem
 from everywire.server.polling import Poll
 from everywire.server.routes import Route, match, publish
@@ -45,22 +45,6 @@ NODE: Final = "everywire.node"
 
 _OURS: Final = frozenset({"ws", "events", "updates", "publish", "publish_raw", "preflight"})
 _MAX_PIPELINED: Final = 64 * 1024
-_PHRASES: Final = {
-    200: b"OK",
-    204: b"No Content",
-    400: b"Bad Request",
-    403: b"Forbidden",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    408: b"Request Timeout",
-    409: b"Conflict",
-    413: b"Content Too Large",
-    426: b"Upgrade Required",
-    429: b"Too Many Requests",
-    431: b"Request Header Fields Too Large",
-    500: b"Internal Server Error",
-    503: b"Service Unavailable",
-}
 
 
 class HTTPProtocol(asyncio.Protocol):
@@ -119,10 +103,9 @@ class HTTPProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection has been accepted, or comes back from uvicorn's protocol."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
+        self._peer = _address(transport.get_extra_info("peername"))
         self._connections.add(self)
         if self._node is not None:
             self._timer = Timer(self._look_at_the_clock)
@@ -313,7 +296,7 @@ class HTTPProtocol(asyncio.Protocol):
         transport = self._transport
         assert transport is not None
         head = [(b"connection", b"close"), *stream_headers(request)]
-        transport.write(self._head_of(200, head))
+        transport.write(head_of(200, self._server_state.default_headers, head))
         self._resume()
         self._leave()
         stream = EventStreamProtocol(node, transport, asked, self._peer, self._connections)
@@ -355,7 +338,8 @@ class HTTPProtocol(asyncio.Protocol):
         if response.status != 204:
             headers.append((b"content-length", b"%d" % len(response.body)))
         headers.append((b"connection", b"keep-alive" if self._keep_alive else b"close"))
-        transport.write(self._head_of(response.status, headers) + response.body)
+        head = head_of(response.status, self._server_state.default_headers, headers)
+        transport.write(head + response.body)
         if not self._keep_alive:
             transport.close()
             return
@@ -377,12 +361,6 @@ class HTTPProtocol(asyncio.Protocol):
     @property
     def _idle_timeout(self) -> float:
         return 0.0 if self._node is None else self._node.limits.idle_timeout
-
-    def _head_of(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
-        lines = [b"HTTP/1.1 %d %b" % (status, _PHRASES.get(status, b"Unknown"))]
-        lines += [b"%b: %b" % header for header in self._server_state.default_headers]
-        lines += [b"%b: %b" % header for header in headers]
-        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def _refuse(self, error: RequestError) -> None:
         """Answer what cannot be served, and close: what follows cannot be told apart."""
@@ -418,3 +396,8 @@ def _content_length(request: Request, most: int) -> int:
     if len(value) > 20 or int(value) > most:
         raise RequestError("too_large", f"a request's body may be {most} bytes")
     return int(value)
+
+
+def _address(peer: Any) -> str:
+    """The IP address of a peer; a Unix socket's has none."""
+    return str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) and peer else ""

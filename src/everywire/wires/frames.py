@@ -278,7 +278,7 @@ class FrameReader:
             if stop > end:
                 return self._wait(data, offset)
             mask, payload = data[start : start + 4], data[start + 4 : stop]
-            self._control(first - _FIN, apply_mask(payload, mask), events)
+            self._control(first & 0x0F, apply_mask(payload, mask), events)
             return end if self._over else stop
         self._check_limits(length)
         start += 4

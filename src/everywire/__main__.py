@@ -1,0 +1,6 @@
+"""``python -m everywire``: the command line."""
+
+from everywire.cli import main
+
+if __name__ == "__main__":
+    main()
