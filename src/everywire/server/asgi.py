@@ -46,10 +46,14 @@ class ServerApplication:
     Args:
         node: What it serves.
         pages: An application for every path that is not the server's own; None: 404.
+
+    Attributes:
+        failure: Why it did not start.
     """
 
     def __init__(self, node: Node, pages: Application | None = None) -> None:
         self.node = node
+        self.failure: LogRefused | None = None
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,6 +71,7 @@ class ServerApplication:
         try:
             await self.node.start()
         except LogRefused as error:
+            self.failure = error
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         state = scope.get("state")

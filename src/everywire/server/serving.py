@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
@@ -28,11 +29,11 @@ class Server(uvicorn.Server):
     Args:
         config: uvicorn's.
         node: The node it serves.
-        started: Called once it listens, with its port.
+        started: Called once it listens.
     """
 
     def __init__(
-        self, config: uvicorn.Config, node: Node, started: Callable[[int], None] | None = None
+        self, config: uvicorn.Config, node: Node, started: Callable[[], None] | None = None
     ) -> None:
         super().__init__(config)
         self._node = node
@@ -42,7 +43,7 @@ class Server(uvicorn.Server):
         """Listen, then say so."""
         await super().startup(sockets)
         if self.started and self._on_started is not None:
-            self._on_started(self.servers[0].sockets[0].getsockname()[1])
+            self._on_started()
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Stop to listen, send everybody away, then stop the node."""
@@ -64,46 +65,69 @@ def check_openness(settings: Settings) -> None:
         )
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """Bind an address.
+
+    Raises:
+        UsageError: It cannot be bound; the message says what to do.
+    """
+    try:
+        address, family = _resolve(host.strip("[]"), port)
+        return socket.create_server(address, family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UsageError(
+            f"cannot listen on {host} port {port}: {why}. Choose another --port (0: any that is "
+            "free) or --host"
+        ) from None
+
+
+def _resolve(host: str, port: int) -> tuple[tuple[str, int], socket.AddressFamily]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    return (str(address[0]), int(address[1])), family
+
+
 def serve(
     settings: Settings,
     pages: Application | None = None,
-    started: Callable[[int], None] | None = None,
-    node: Node | None = None,
-) -> bool:
+    started: Callable[[Node, int], None] | None = None,
+) -> None:
     """Run a server until it is told to stop (SIGINT, SIGTERM).
 
     Args:
         settings: Everything that can be set.
         pages: An ASGI application for every path that is not the server's own.
-        started: Called once it listens, with its port.
-        node: The node to serve; by default one of these settings.
-
-    Returns:
-        Whether it started at all.
+        started: Called once it listens, on its loop, with the node and its port.
 
     Raises:
-        UsageError: The settings contradict themselves.
+        UsageError: The settings contradict themselves, or the address cannot be bound.
+        LogRefused: The log cannot be opened.
     """
     check_openness(settings)
-    node = node or Node(settings)
+    listener = listen(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    node = Node(settings)
+    application = ServerApplication(node, pages)
     config = uvicorn.Config(
-        ServerApplication(node, pages),
-        host=settings.host.strip("[]"),
-        port=settings.port,
+        application,
         http=HTTPProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
-        backlog=BACKLOG,
         timeout_keep_alive=int(settings.limits.idle_timeout),
         timeout_graceful_shutdown=max(1, int(settings.stop_seconds)),
     )
-    server = Server(config, node, started)
-    with _quiet_signals():
-        server.run()
-    return server.started
+    server = Server(config, node, None if started is None else lambda: started(node, port))
+    with listener, _quiet_signals():
+        try:
+            server.run(sockets=[listener])
+        except SystemExit:
+            if application.failure is None:
+                raise
+            raise application.failure from None
 
 
 class _quiet_signals:  # noqa: N801 - a context manager reads as a verb

@@ -1,13 +1,14 @@
 """What a client says on a WebSocket.
 
 A frame is an object whose ``type`` names the command, in JSON (text frames) or msgpack (binary
-frames). Both are read the same way, by the decoders and the `Dialect` of a `_Language`:
+frames). Both are read the same way, by the decoders of a `_Language`:
 
-1. its members, each key once; from here on a ``ref`` can be found, so that an error can echo it;
-2. its fields by type, decoded in one go, ``type`` included;
+1. its fields, by type, in one go;
+2. whether each key stood once (`members`);
 3. what types cannot say: lengths, what stands together, the fields of a publish (`drafts`).
 
-Whatever arrives, the result is a command or a `CommandError`. Fields that the protocol does not
+Whatever arrives, the result is a command or a `CommandError`. Where something is wrong, the frame
+is looked at once more, for the ``ref`` that the error echoes. Fields that the protocol does not
 know are ignored, and null is as good as no field, but in ``data``.
 
 The names of a subscribe are not checked to be channels: each that is not gets its own error, and
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from everywire.core.errors import RequestError, bad_request
 from everywire.core.limits import Limits
@@ -28,7 +29,7 @@ from everywire.core.messages import Draft, Kind
 from everywire.core.payload import check_size
 from everywire.core.positions import MAX_POSITION
 from everywire.wires.drafts import JSON, Dialect, PublishFields, check_idempotency_key, draft_from
-from everywire.wires.members import DECODER_ERRORS, msgpack_members, refusal
+from everywire.wires.members import DECODER_ERRORS, all_kept, msgpack_members, refusal
 from everywire.wires.packed import msgpack_bytes, msgpack_to_json
 
 Ref: TypeAlias = str | int | None
@@ -89,7 +90,7 @@ class CommandError(RequestError):
 _Count = Annotated[int, Meta(ge=0, le=MAX_POSITION)]
 
 
-class _Frame(msgspec.Struct, kw_only=True, gc=False, tag_field="type"):
+class _Frame(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True, tag_field="type"):
     ref: str | int | None = None
 
 
@@ -106,12 +107,21 @@ class _Unsubscribe(_Frame, kw_only=True, gc=False, tag="unsubscribe"):
     channels: list[str] | None = None
 
 
-class _Publish(PublishFields, kw_only=True, gc=False, tag="publish", tag_field="type"):
+class _Publish(
+    PublishFields, kw_only=True, gc=False, omit_defaults=True, tag_field="type", tag="publish"
+):
     ref: str | int | None = None
 
 
 class _Ping(_Frame, kw_only=True, gc=False, tag="ping"):
     pass
+
+
+class _Outline(msgspec.Struct, gc=False):
+    """What is looked at of a frame with something wrong in it."""
+
+    type: Raw | UnsetType = UNSET
+    ref: Raw | UnsetType = UNSET
 
 
 _AnyFrame: TypeAlias = _Publish | _Subscribe | _Unsubscribe | _Ping
@@ -126,12 +136,16 @@ class _Language(NamedTuple):
     Attributes:
         dialect: How the values inside are.
         frame: Decodes one, by its type.
+        all_kept: Whether every member was surely kept by that; if not, they are counted.
+        outline: Decodes what is looked at of a frame with something wrong in it.
         text: Decodes a string.
         ref: Decodes a ref.
     """
 
     dialect: Dialect
     frame: Callable[[bytes], _AnyFrame]
+    all_kept: Callable[[bytes, _AnyFrame], bool]
+    outline: Callable[[bytes], _Outline]
     text: Callable[[Raw], str]
     ref: Callable[[Raw], Ref]
 
@@ -156,9 +170,16 @@ def _packed_data(fields: PublishFields, limits: Limits) -> tuple[bytes, Kind]:
 
 _decode_packed_string: Final = msgspec.msgpack.Decoder(str).decode
 
+def _not_surely_kept(_document: bytes, _frame: _AnyFrame) -> bool:
+    """msgpack's members are counted at no cost."""
+    return False
+
+
 _JSON: Final = _Language(
     JSON,
     msgspec.json.Decoder(_AnyFrame).decode,
+    all_kept,
+    msgspec.json.Decoder(_Outline).decode,
     msgspec.json.Decoder(str).decode,
     msgspec.json.Decoder(Ref).decode,
 )
@@ -166,6 +187,8 @@ _JSON: Final = _Language(
 _MSGPACK: Final = _Language(
     Dialect(msgpack_members, _packed_data, msgpack_to_json),
     msgspec.msgpack.Decoder(_AnyFrame).decode,
+    _not_surely_kept,
+    msgspec.msgpack.Decoder(_Outline).decode,
     _decode_packed_string,
     msgspec.msgpack.Decoder(Ref).decode,
 )
@@ -186,30 +209,33 @@ def parse_msgpack(frame: bytes, limits: Limits) -> Command:
     return _parse(frame, _MSGPACK, limits)
 
 
-def _parse(frame: bytes, language: _Language, limits: Limits) -> Command:
-    members: dict[str, Raw] = {}
+def _parse(document: bytes, language: _Language, limits: Limits) -> Command:
     try:
-        members = language.dialect.members(frame, "the frame")
-        return _command(language.frame(frame), language, members, limits)
-    except RequestError as error:
+        frame = language.frame(document)
+        if not language.all_kept(document, frame):
+            _check_members(document, frame, language.dialect)
+        return _command(frame, language.dialect, limits)
+    except (RequestError, *DECODER_ERRORS) as error:
         problem = error
-    except DECODER_ERRORS as error:
-        problem = _untyped(error, members, language)
-    raise CommandError(problem, _readable_ref(members, language, limits))
+    raise _explain(problem, document, language, limits)
 
 
-def _command(
-    frame: _AnyFrame, language: _Language, members: dict[str, Raw], limits: Limits
-) -> Command:
-    ref = frame.ref if frame.ref is None else _check_ref(frame.ref, limits)
+def _check_members(document: bytes, frame: _AnyFrame, dialect: Dialect) -> None:
+    members = dialect.members(document, "the frame")
+    if isinstance(frame, _Subscribe) and isinstance(frame.channels, dict):
+        # Which of two positions a name starts from must not be a matter of luck either.
+        dialect.members(bytes(members["channels"]), "channels")
+
+
+def _command(frame: _AnyFrame, dialect: Dialect, limits: Limits) -> Command:
+    ref = frame.ref
+    if ref is not None:
+        _check_ref(ref, limits)
     if isinstance(frame, _Publish):
-        draft = draft_from(frame, language.dialect, limits)
+        draft = draft_from(frame, dialect, limits)
         key = frame.idempotency_key
         return Publish(draft, None if key is None else check_idempotency_key(key, limits), ref)
     if isinstance(frame, _Subscribe):
-        if isinstance(frame.channels, dict):
-            # Which of two positions a name starts from must not be a matter of luck.
-            language.dialect.members(bytes(members["channels"]), "channels")
         return _subscribe(frame, ref, limits)
     if isinstance(frame, _Unsubscribe):
         return Unsubscribe(list(_names(frame.channel, frame.channels, limits)), ref)
@@ -249,32 +275,49 @@ def _names(
     return names
 
 
-def _check_ref(ref: str | int, limits: Limits) -> str | int:
+def _check_ref(ref: str | int, limits: Limits) -> None:
     if isinstance(ref, int):
         if not -(2**63) <= ref < 2**64:
             raise bad_request("ref is an integer of more than 64 bits")
-    elif len(ref.encode()) > limits.max_ref_bytes:
-        raise bad_request(
-            f"ref is {len(ref.encode())} bytes; at most {limits.max_ref_bytes} are allowed"
-        )
+        return
+    size = len(ref.encode())
+    if size > limits.max_ref_bytes:
+        raise bad_request(f"ref is {size} bytes; at most {limits.max_ref_bytes} are allowed")
+
+
+def _explain(
+    problem: Exception, document: bytes, language: _Language, limits: Limits
+) -> CommandError:
+    """The answer to a frame with something wrong in it."""
+    try:
+        outline = language.outline(document)
+    except DECODER_ERRORS as error:
+        return CommandError(refusal(error, "the frame"), None)
+    ref = _readable_ref(outline, language, limits)
+    if isinstance(problem, RequestError):
+        return CommandError(problem, ref)
+    return CommandError(_untyped(problem, outline, language), ref)
+
+
+def _readable_ref(outline: _Outline, language: _Language, limits: Limits) -> Ref:
+    """Its ref, unless that is what is wrong."""
+    if outline.ref is UNSET:
+        return None
+    try:
+        ref = language.ref(outline.ref)
+        if ref is not None:
+            _check_ref(ref, limits)
+    except (RequestError, *DECODER_ERRORS):
+        return None
     return ref
 
 
-def _readable_ref(members: dict[str, Raw], language: _Language, limits: Limits) -> Ref:
-    """The ref of a frame with something wrong in it, unless it is the ref."""
-    try:
-        ref = language.ref(members["ref"])
-        return ref if ref is None else _check_ref(ref, limits)
-    except (KeyError, RequestError, *DECODER_ERRORS):
-        return None
-
-
-def _untyped(error: Exception, members: dict[str, Raw], language: _Language) -> RequestError:
-    """Why a frame whose members could be read is none of ours."""
-    try:
-        name = language.text(members["type"])
-    except KeyError:
+def _untyped(error: Exception, outline: _Outline, language: _Language) -> RequestError:
+    """Why it could not be decoded: its type, or a field of a known type."""
+    if outline.type is UNSET:
         return bad_request(f"type is missing; it is one of {', '.join(_KNOWN)}")
+    try:
+        name = language.text(outline.type)
     except DECODER_ERRORS as wrong:
         return refusal(wrong, "type")
     if name in _KNOWN:

@@ -22,7 +22,7 @@ from msgspec import UNSET, Raw, UnsetType
 from everywire.core.channels import check_channel
 from everywire.core.errors import bad_request
 from everywire.core.limits import Limits
-from everywire.core.messages import DEFAULT_EVENT, OWN_EVENTS, Draft, Kind
+from everywire.core.messages import OWN_EVENTS, Draft, Kind
 from everywire.core.payload import check_json, check_size
 from everywire.wires.members import DECODER_ERRORS, json_members, refusal
 
@@ -39,7 +39,7 @@ _decode_string: Final = msgspec.json.Decoder(str).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class PublishFields(msgspec.Struct, kw_only=True, gc=False):
+class PublishFields(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True):
     """The fields of a publish (docs/protocol.md), of the right types, but not checked yet.
 
     ``data`` and ``meta`` are still as the wire writes them. A null is as good as no field, but in
@@ -93,18 +93,22 @@ def draft_from(fields: PublishFields, dialect: Dialect, limits: Limits) -> Draft
         raise bad_request("final and ephemeral cannot stand together: the end of a channel is kept")
     channel = check_channel(fields.channel)
     data, kind = dialect.data(fields, limits)
-    return Draft(
-        channel,
-        data,
-        kind,
-        DEFAULT_EVENT if fields.event is None else check_event(fields.event, limits),
-        None if fields.key is None else _check_length(fields.key, "key", MAX_STATE_KEY_BYTES),
-        None if fields.meta is UNSET else _check_meta(bytes(fields.meta), dialect, limits),
-        None if fields.ttl is None else _check_ttl(fields.ttl),
-        fields.final is True,
-        fields.ephemeral is True,
-        fields.echo is not False,
-    )
+    draft = Draft(channel, data, kind)
+    if fields.event is not None:
+        draft.event = check_event(fields.event, limits)
+    if fields.key is not None:
+        draft.key = _check_length(fields.key, "key", MAX_STATE_KEY_BYTES)
+    if fields.meta is not UNSET:
+        draft.meta = _check_meta(bytes(fields.meta), dialect, limits)
+    if fields.ttl is not None:
+        draft.ttl = _check_ttl(fields.ttl)
+    if fields.final:
+        draft.final = True
+    if fields.ephemeral:
+        draft.ephemeral = True
+    if fields.echo is False:
+        draft.echo = False
+    return draft
 
 
 def check_event(event: str, limits: Limits) -> str:

@@ -1,13 +1,17 @@
-"""The members of an object that a client sent, each key once.
+"""Objects that a client sent, each key once.
 
 In a frame or a publish object a key that stands twice is an error: which of the two is meant
 would depend on the decoder, and a proxy or a policy before the server may have another. Decoders
-keep the last and say nothing, so members are counted.
+keep the last and say nothing.
 
-In JSON commas tell. An object of n members holds n - 1 of them outside its keys and values. What
-a decoder kept is known; if the object holds more commas than n - 1 and those inside the values
-kept, then a member was dropped or a key holds a comma. Only then is it read again, slowly. In
-msgpack the count stands in front.
+In msgpack the number of members stands in front. In JSON commas tell: an object of n members
+holds n - 1 of them beside those inside its values and keys. So if what the decoder kept has as
+many commas as what came, nothing was dropped. This is asked twice:
+
+* `all_kept`: of the decoded object, encoded again. It is quick and enough for nearly all, but says
+  no to an object with a field that its type does not have.
+* `json_members`: of its values, kept raw. If they do not account for every comma, a key holds one,
+  or stands twice; only then is the object read again, slowly.
 """
 
 from __future__ import annotations
@@ -24,6 +28,9 @@ from everywire.core.payload import MAX_DEPTH
 DECODER_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """Everything that decoding a peer's bytes can raise; `refusal` turns it into an answer."""
 
+_BACKSLASH: Final = ord("\\")
+
+_encode: Final = msgspec.json.Encoder().encode
 _from_json: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _from_msgpack: Final = msgspec.msgpack.Decoder(dict[str, Raw]).decode
 
@@ -58,6 +65,19 @@ def check_utf8(document: bytes, what: str) -> None:
             raise bad_request(f"{what} is not UTF-8 (byte {error.start})") from None
 
 
+def all_kept(document: bytes, kept: msgspec.Struct) -> bool:
+    """Whether every member of a JSON object was surely kept when it was decoded.
+
+    Args:
+        document: The object.
+        kept: What it was decoded to, of a type with ``omit_defaults``; its raw values as they were.
+    """
+    # A comma written as an escape comes back as a comma, and would stand in for a dropped one.
+    if _BACKSLASH in document and b"\\u002" in document:
+        return False
+    return document.count(b",") == _encode(kept).count(b",")
+
+
 def json_members(document: bytes, what: str) -> dict[str, Raw]:
     """Return the members of a JSON object, their values raw.
 
@@ -72,8 +92,8 @@ def json_members(document: bytes, what: str) -> dict[str, Raw]:
     check_utf8(document, what)
     try:
         members = _from_json(document)
-        outside = document.count(b",") - b"".join([*members.values()]).count(b",")
-        if outside >= len(members) > 0:
+        beside = document.count(b",") - b"".join([*members.values()]).count(b",")
+        if beside >= len(members) > 0:
             _find_repeated(document, what)
     except DECODER_ERRORS as error:
         raise refusal(error, what) from None

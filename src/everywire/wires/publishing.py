@@ -28,7 +28,7 @@ from everywire.wires.drafts import (
     check_idempotency_key,
     draft_from,
 )
-from everywire.wires.members import DECODER_ERRORS, check_utf8, json_members, refusal
+from everywire.wires.members import DECODER_ERRORS, all_kept, check_utf8, json_members, refusal
 
 _CONNECTION: Final = re.compile("[A-Za-z0-9_-]{22,64}")
 _WHITE_SPACE: Final = b" \t\r\n"
@@ -51,7 +51,7 @@ class PublishRequest(msgspec.Struct):
     connections: list[str | None]
 
 
-class _PublishObject(PublishFields, kw_only=True, gc=False):
+class _PublishObject(PublishFields, kw_only=True, gc=False, omit_defaults=True):
     """An object of ``POST /publish``. Its ``type`` and ``ref`` are ignored, like all else."""
 
     connection: str | None = None
@@ -145,11 +145,13 @@ def _read_object(document: bytes, what: str, limits: Limits) -> _PublishObject:
             "too_large",
             f"{what} is {len(document)} bytes; no message within the limits needs {most}",
         )
-    json_members(document, what)
     try:
-        return _decode_object(document)
+        fields = _decode_object(document)
     except DECODER_ERRORS as error:
         raise refusal(error, what) from None
+    if not all_kept(document, fields):
+        json_members(document, what)
+    return fields
 
 
 def _check_connection(connection: str | None) -> str | None:
