@@ -80,10 +80,10 @@ def test_retry_takes_digits_only(line: bytes, retry: int | None) -> None:
     assert parser.retry_ms == retry
 
 
-_PIECES = st.sampled_from(
-    [b"data: a", b"data:", b"id: 1", b"event: x", b":", b"\n", b"\r", b"\r\n", "é€😀".encode()]
-    + [b"\xef\xbb\xbf", b"retry: 5", b" ", b"\xff", b"\xe2\x82"]
-)
+_FIELDS = [b"data: a", b"data:", b"id: 1", b"event: x", b":", b"retry: 5", b" "]
+_ENDS = [b"\n", b"\r", b"\r\n"]
+_CHARACTERS = ["é€😀".encode(), b"\xef\xbb\xbf", b"\xff", b"\xe2\x82"]
+_PIECES = st.sampled_from(_FIELDS + _ENDS + _CHARACTERS)
 
 
 @given(st.lists(_PIECES, max_size=30).map(b"".join), st.data())

@@ -94,6 +94,9 @@ class HttpClient:
         with self._closing_on_error():
             response = self._send(method, target, body, headers or {}, timeout)
             data = response.read(MAX_BODY + 1)
+            if response.length and len(data) <= MAX_BODY:
+                # Asked for so many bytes, the library does not mind fewer.
+                raise http.client.IncompleteRead(data, response.length)
         if len(data) > MAX_BODY:
             self.close()
             raise Unreachable(self._address.url, f"an answer of more than {MAX_BODY} bytes")

@@ -114,7 +114,7 @@ def message_of(raw: bytes) -> Message:
     raw = _without_type(raw)
     message = Message(checked(_fields, raw))
     position = message.get("id")
-    if not isinstance(message.get("channel"), str) or not isinstance(position, int | None):
+    if not isinstance(message.get("channel"), str) or type(position) not in (int, type(None)):
         raise BadAnswer("a message without a channel, or with an id that is no position")
     message.raw = raw
     return message

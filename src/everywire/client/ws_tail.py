@@ -72,7 +72,11 @@ def ws_session(address: Address, ask: Ask, token: str | None = None) -> Generato
     with in_our_words(address.url):
         try:
             with _connect(address, token) as socket:
-                yield from _heard(socket, subscribe)
+                try:
+                    yield from _heard(socket, subscribe)
+                finally:
+                    # Left by an exception, ``with`` would call this an internal error (1011).
+                    socket.close()
         except InvalidStatus as error:
             response = error.response
             refused = refusal(response.status_code, response.headers, bytes(response.body or b""))

@@ -80,7 +80,7 @@ class Conflation:
                     out.append(Gap(channel, last, position, "conflated"))
                 out.append(message)
                 last, hole = position, False
-            self.after = max(self.after, seen[-1])
+        self.after = max([self.after, *(seen[-1] for seen in self._seen.values())])
         out.sort(key=_place)
         self._newest, self._seen, self._gaps, self.size = {}, {}, [], 0
         return out

@@ -141,6 +141,7 @@ class Hub:
         """Add a subscription, which then has to catch up (at once, by `caught_up`, if level)."""
         for name in subscription.channels | subscription.patterns:
             self._audience(name).held += 1
+        subscriber.note_starts(subscription)
         subscriber.subscriptions.append(subscription)
 
     def unsubscribe(self, subscriber: Subscriber, name: str) -> bool:
@@ -150,6 +151,8 @@ class Hub:
             return False
         self._leave(subscriber, subscription, (name,))
         subscription.discard(name)
+        if subscriber.starts is not None:
+            subscriber.starts.pop(name, None)
         if subscription.empty:
             subscription.step(Input.CLOSE)
             subscriber.subscriptions.remove(subscription)

@@ -55,12 +55,14 @@ class Page(msgspec.Struct):
         complete: Nothing more up to the query's ``upto``; then ``last`` is ``upto``.
         marks: For a query after 0, the watermarks it passed over without a gap. Whoever reads on
             gives them back as ``waived``, for ``since=0`` gets no gap.
+        left: Gaps that begin in this page but are the next one's to tell, since it ended early.
     """
 
     items: list[Message | Gap]
     last: int
     complete: bool
     marks: Mapping[str, int] = {}
+    left: Sequence[Gap] = ()
 
     @property
     def messages(self) -> list[Message]:
@@ -126,4 +128,5 @@ def build_page(
     if complete:
         items.extend(reversed(waiting))
         last = query.upto
-    return Page(items, last, complete, marks or {})
+        waiting = []
+    return Page(items, last, complete, marks or {}, waiting)

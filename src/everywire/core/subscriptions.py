@@ -12,6 +12,11 @@ together at one position. Each is in one state::
 `NEXT` is the whole state machine; an entry that is missing is a fault of ours. At most one
 subscription of a subscriber is live: what catches up joins it. So live messages leave in position
 order across channels, and replays run beside them, each in its own order.
+
+A pattern may cover a channel that is subscribed to as well, from another position. A message
+matched twice is sent once: the one that was asked for first sends it, and the later one only what
+lies before the start of that (`Subscriber.sent_by_others`). To keep that true, subscriptions that
+may overlap become live together, when all of them are level.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, Final, Protocol
 
-from everywire.core.channels import matches
+from everywire.core.channels import is_pattern, matches
 from everywire.core.conflation import Conflation
 from everywire.core.messages import Gap, Message
 
@@ -70,12 +75,25 @@ class Subscription:
         channels: Names; the set shrinks as channels are unsubscribed or end.
         patterns: Patterns, likewise.
         position: Everything up to here was sent. Of no meaning while live.
+        start: Where it began.
+        owed: Where a loss began that a page was too short to tell, by channel; the gap that tells
+            it in a later page goes back to there.
         waived: Losses that are no news (`everywire.core.pages.Page.marks`).
         conflation: Set where only the newest message of each event name is to be sent.
         version: Grows when the sets change, so that an answer read for others is noticed.
     """
 
-    __slots__ = ("channels", "conflation", "patterns", "position", "state", "version", "waived")
+    __slots__ = (
+        "channels",
+        "conflation",
+        "owed",
+        "patterns",
+        "position",
+        "start",
+        "state",
+        "version",
+        "waived",
+    )
 
     def __init__(
         self,
@@ -86,9 +104,10 @@ class Subscription:
     ) -> None:
         self.channels = set(channels)
         self.patterns = set(patterns)
-        self.position = position
+        self.position = self.start = position
         self.state = state
         self.waived: Mapping[str, int] = {}
+        self.owed: dict[str, int] | None = None
         self.conflation: Conflation | None = None
         self.version = 0
 
@@ -114,6 +133,20 @@ class Subscription:
         self.channels.discard(name)
         self.patterns.discard(name)
         self.version += 1
+
+    def settle(self, items: Sequence[Message | Gap], left: Sequence[Gap]) -> list[Message | Gap]:
+        """Stretch gaps back to where their losses began, and remember those still to be told."""
+        owed = self.owed or {}
+        told = [
+            Gap(i.channel, owed.pop(i.channel, i.after), i.before, i.reason)
+            if isinstance(i, Gap) and i.reason == "trimmed"
+            else i
+            for i in items
+        ]
+        for gap in left:
+            owed.setdefault(gap.channel, gap.after)
+        self.owed = owed or None
+        return told
 
     @property
     def empty(self) -> bool:
@@ -166,6 +199,8 @@ class Subscriber:
         full: Its socket is over the high-water mark.
         reading: The log has been asked for it and has not answered.
         multi: It may hear more than one channel of a batch.
+        starts: Where each channel and pattern started, in the order in which they were asked for;
+            kept only where some may overlap.
     """
 
     __slots__ = (
@@ -176,6 +211,7 @@ class Subscriber:
         "name",
         "owner",
         "reading",
+        "starts",
         "subscriptions",
         "write",
     )
@@ -197,6 +233,7 @@ class Subscriber:
         self.full = False
         self.reading = False
         self.multi = False
+        self.starts: dict[str, int] | None = None
 
     def live(self) -> Subscription | None:
         """The subscription that is live, if one is."""
@@ -206,11 +243,14 @@ class Subscriber:
         return None
 
     def behind(self) -> Subscription | None:
-        """The first subscription that has to read from the log."""
+        """The subscription that has to read from the log next: the one furthest behind."""
+        found = None
         for subscription in self.subscriptions:
-            if subscription.state is not State.LIVE:
-                return subscription
-        return None
+            if subscription.state is not State.LIVE and (
+                found is None or subscription.position < found.position
+            ):
+                found = subscription
+        return found
 
     def holding(self, name: str) -> Subscription | None:
         """The subscription that a channel or pattern is in."""
@@ -218,6 +258,39 @@ class Subscriber:
             if subscription.holds(name):
                 return subscription
         return None
+
+    def note_starts(self, subscription: Subscription) -> None:
+        """Remember where a new subscription starts, if it may overlap with another."""
+        names = [*subscription.channels, *subscription.patterns]
+        if self.starts is not None:
+            self.starts.update((name, subscription.position) for name in names)
+            return
+        patterns = bool(subscription.patterns) or any(s.patterns for s in self.subscriptions)
+        if patterns and self.subscriptions:
+            every = [*self.subscriptions, subscription]
+            self.starts = {n: s.start for s in every for n in (*s.channels, *s.patterns)}
+
+    def sent_by_others(self, subscription: Subscription) -> Callable[[Message], bool] | None:
+        """Tells of a message of a subscription whether an earlier one sends it; None: none does."""
+        starts = self.starts
+        if starts is None:
+            return None
+        order = {name: number for number, name in enumerate(starts)}
+
+        def covers(name: str, channel: str) -> bool:
+            return name == channel or (is_pattern(name) and matches(name, channel))
+
+        def sent(message: Message) -> bool:
+            channel = message.channel
+            names = [name for name in starts if covers(name, channel)]
+            own = min((order[n] for n in names if subscription.holds(n)), default=len(order))
+            return any(
+                order[name] < own and starts[name] < message.id
+                for name in names
+                if not subscription.holds(name)
+            )
+
+        return sent
 
     def held(self) -> int:
         """How many channels and patterns it is subscribed to."""

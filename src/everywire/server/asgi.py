@@ -17,7 +17,7 @@ from everywire.core.errors import EverywireError, LogRefused, RequestError
 from everywire.server.asgi_outlets import StreamOutlet
 from everywire.server.asgi_websocket import serve_websocket
 from everywire.server.event_stream import EventStream, open_stream, stream_headers
-from everywire.server.http_protocol import NODE
+from everywire.server.uvicorn_handover import NODE
 from everywire.server.messages import Request, Response, internal_error, problem
 from everywire.server.node import Node
 from everywire.server.polling import Poll

@@ -14,14 +14,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Final
+
+from msgspec import structs
 
 from everywire.core.conflation import Conflation
 from everywire.core.errors import LogUnavailable
 from everywire.core.hub import Hub
 from everywire.core.messages import Gap, Message
 from everywire.core.pages import Page, Query
-from everywire.core.subscriptions import Format, Input, Subscriber, Subscription
+from everywire.core.subscriptions import Format, Input, State, Subscriber, Subscription
 from everywire.logs.base import Log
 
 logger = logging.getLogger("everywire.server")
@@ -44,11 +47,13 @@ class CatchUp:
     Args:
         log: Where pages come from.
         hub: Who is level.
+        soon: Runs a callback in the loop's next turn.
     """
 
-    def __init__(self, log: Log, hub: Hub) -> None:
+    def __init__(self, log: Log, hub: Hub, soon: Callable[[Callable[[], None]], object]) -> None:
         self._log = log
         self._hub = hub
+        self._soon = soon
         self._waiting: deque[_Waiting] = deque()
         self._failed: list[Subscriber] = []
         self._wake = asyncio.Event()
@@ -88,7 +93,7 @@ class CatchUp:
                 self._wake.set()
                 return
             self._send(subscriber, subscription, page, key)
-        asyncio.get_running_loop().call_soon(self.pump, subscriber)
+        self._soon(lambda: self.pump(subscriber))
 
     def retry(self) -> None:
         """Try again for those whom the log could not answer."""
@@ -156,6 +161,9 @@ class CatchUp:
             if isinstance(item, Gap):
                 subscription.step(Input.LOST)
                 subscription.step(Input.GAP_SENT)
+        if page.left or subscription.owed:
+            page = structs.replace(page, items=subscription.settle(page.items, page.left))
+            key = None
         data = self._encoded(subscriber, subscription, page, key)
         if data:
             subscriber.write(data)
@@ -169,6 +177,10 @@ class CatchUp:
         if subscription.conflation is not None:
             newest = self._conflated(subscription.conflation, subscription, page)
             return encode(subscriber, newest)
+        sent = subscriber.sent_by_others(subscription)
+        if sent is not None:
+            fresh = [item for item in items if isinstance(item, Gap) or not sent(item)]
+            return encode(subscriber, fresh)
         own_echo = subscriber.name is not None and any(
             isinstance(item, Message) and not item.echo for item in items
         )
@@ -194,9 +206,16 @@ class CatchUp:
         if subscriber.full:
             # Written to the end, but over its high-water mark: nothing new until it drains.
             return
-        names = set(subscription.channels)
-        subscription.conflation = None
-        self._hub.caught_up(subscriber, subscription)
+        level = [subscription]
+        if subscriber.starts is not None:
+            # They may overlap, and so become live together; the others are served first.
+            level = [s for s in subscriber.subscriptions if s.state is not State.LIVE]
+            if any(s.position < self._hub.position for s in level):
+                return
+        names = [name for s in level for name in s.channels]
+        for one in level:
+            one.conflation = None
+            self._hub.caught_up(subscriber, one)
         if subscriber.behind() is None:
             subscriber.owner.level(self._hub.position)
         for channel in names:

@@ -15,7 +15,8 @@ import httptools
 
 from everywire.core.errors import RequestError, bad_request
 from everywire.core.limits import Limits
-from everywire.server.messages import Headers, Request
+from everywire.server.messages import Headers, Request, Response
+from everywire.server.trust import cross_origin_headers
 
 END_OF_HEAD: Final = b"\r\n\r\n"
 
@@ -36,6 +37,27 @@ def head_of(status: int, *headers: Headers) -> bytes:
     for some in headers:
         lines += [b"%b: %b" % header for header in some]
     return b"\r\n".join(lines) + END_OF_HEAD
+
+
+def answer_of(
+    request: Request | None, response: Response, keep_alive: bool, defaults: Headers
+) -> bytes:
+    """A whole answer.
+
+    Args:
+        request: What it answers; None where that could not be read.
+        response: The answer.
+        keep_alive: Whether the connection stays open after it.
+        defaults: Headers that every answer has.
+    """
+    origin = None if request is None else request.origin
+    headers = [*response.headers, *cross_origin_headers(origin)]
+    if response.status != HTTPStatus.NO_CONTENT:
+        headers.append((b"content-length", b"%d" % len(response.body)))
+    headers.append((b"connection", b"keep-alive" if keep_alive else b"close"))
+    head = head_of(response.status, defaults, headers)
+    bare = request is not None and request.method == "HEAD"
+    return head if bare else head + response.body
 
 
 class _Head:
@@ -91,15 +113,31 @@ def parse_head(data: bytes, limits: Limits, peer: str = "") -> Request:
     path, _, query = target.partition(b"?")
     if not path.startswith(b"/") or not target.isascii():
         raise bad_request("a request's target is a path that begins with '/'")
+    version = parser.get_http_version()
     return Request(
         parser.get_method().decode("ascii"),
         path.decode("ascii"),
         query.partition(b"#")[0].decode("ascii"),
         head.headers,
         peer,
-        parser.get_http_version(),
-        parser.should_keep_alive(),
+        version,
+        _keep_alive(version, head.headers),
     )
+
+
+def _keep_alive(version: str, headers: Headers) -> bool:
+    """Whether the connection may stay open (RFC 9112, 9.3).
+
+    The parser knows it too, but forgets it with the end of a request that has no body.
+    """
+    keep = version != "1.0"
+    for name, value in headers:
+        if name == b"connection":
+            options = [option.strip() for option in value.lower().split(b",")]
+            if b"close" in options:
+                return False
+            keep = keep or b"keep-alive" in options
+    return keep
 
 
 def too_many_headers(limits: Limits) -> RequestError:

@@ -1,33 +1,39 @@
 """HTTP/1.1 for the hot paths, in front of uvicorn.
 
 uvicorn makes one of these for each connection (``http=HTTPProtocol``). It reads a request's head;
-what is a wire's or a publish it serves itself, everything else it gives to uvicorn's own protocol,
-by replaying the bytes to it. An event stream or a WebSocket takes the transport over, and nothing
-of HTTP is kept for it. A connection that uvicorn has served comes back here with its next request.
+what is a wire's or a publish it serves itself, every other request it gives to uvicorn's own
+protocol, with the bytes it came in. An event stream or a WebSocket takes the transport over, and
+nothing of HTTP is kept for it. A connection that uvicorn has served comes back with its next
+request.
 
 Decided here (docs/decisions/0002): this is no subclass of uvicorn's protocol. It uses of uvicorn
 only how a protocol is made and stopped, so that a change inside of uvicorn cannot break it.
 
-One request is served at a time; pipelined ones wait in the buffer, which is bounded because the
-socket is not read while an answer is due.
+One request is served at a time; pipelined ones wait in the reader, which is bounded because the
+socket is not read while an answer is due. A head and a body each have their time to arrive whole.
+Who is refused in the middle of a request is answered, and then read to its end unheard
+(`closing.linger`), so that the answer arrives.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from everywire.core.errors import EverywireError, RequestError, bad_request
-from everywire.core.wheel import Timer
+from everywire.core.errors import EverywireError, RequestError
+from everywire.server.closing import ClosingWatch, close, linger
 from everywire.server.event_stream import open_stream, stream_headers
 from everywire.server.event_stream_protocol import EventStreamProtocol
-from everywire.server.http_head import END_OF_HEAD, head_of, head_too_large, parse_head
+from everywire.server.http_head import answer_of, head_of
+from everywire.server.http_reader import RequestReader
 from everywire.server.messages import Request, Response, internal_error, problem
+from everywire.server.patience import Part, Patience
 from everywire.server.polling import Poll
 from everywire.server.routes import Route, match, publish
-from everywire.server.trust import PREFLIGHT_HEADERS, cross_origin_headers
-from everywire.server.uvicorn_handover import UvicornProtocol
+from everywire.server.trust import PREFLIGHT_HEADERS
+from everywire.server.uvicorn_handover import NODE, Uvicorn, serve_everything, serve_request
 from everywire.server.websocket_protocol import WebSocketProtocol
 from everywire.server.websocket_session import open_socket
 from everywire.wires import handshake
@@ -40,36 +46,31 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("everywire.server")
 
-NODE: Final = "everywire.node"
-"""The key under which the application's lifespan state holds its node."""
-
 _OURS: Final = frozenset({"ws", "events", "updates", "publish", "publish_raw", "preflight"})
 _MAX_PIPELINED: Final = 64 * 1024
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class HTTPProtocol(asyncio.Protocol):
     """See the module. The arguments are those that uvicorn makes its protocols with."""
 
     __slots__ = (
-        "_app_state",
-        "_buffer",
         "_busy",
-        "_config",
-        "_deadline",
-        "_head_begun",
+        "_continue_due",
+        "_eof",
         "_keep_alive",
-        "_length",
         "_loop",
         "_node",
-        "_origin",
+        "_patience",
         "_paused",
         "_peer",
         "_poll",
+        "_reader",
         "_request",
         "_route",
-        "_server_state",
-        "_timer",
         "_transport",
+        "_uvicorn",
+        "_watch",
     )
 
     def __init__(
@@ -79,25 +80,21 @@ class HTTPProtocol(asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._config = config
-        self._server_state = server_state
-        self._app_state = app_state
         self._loop = _loop or asyncio.get_event_loop()
-        self._node: Node | None = app_state.get(NODE)
+        self._uvicorn = Uvicorn(config, server_state, app_state, self._loop, type(self))
+        # Absent where an application without a node is served; see `connection_made`.
+        self._node = cast("Node", app_state.get(NODE))
         self._transport: asyncio.Transport | None = None
         self._peer = ""
-        self._buffer: bytes | bytearray = b""
-        self._head_begun = False
         self._request: Request | None = None
         self._route: Route | None = None
-        self._length = 0
-        self._busy = False
-        self._paused = False
-        self._keep_alive = True
-        self._origin: str | None = None
         self._poll: Poll | None = None
-        self._timer: Timer | None = None
-        self._deadline = 0.0
+        self._busy = False  # an answer is due, or the connection is closing
+        self._paused = False
+        self._eof = False
+        self._keep_alive = True
+        self._continue_due = False
+        self._watch: ClosingWatch | None = None
 
     # The transport
 
@@ -105,33 +102,39 @@ class HTTPProtocol(asyncio.Protocol):
         """A connection has been accepted, or comes back from uvicorn's protocol."""
         # uvloop's transports are no subclasses of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
+        if NODE not in self._uvicorn.app_state:
+            serve_everything(self._uvicorn, self._transport)
+            return
         self._peer = _address(transport.get_extra_info("peername"))
+        self._reader = RequestReader(self._node.limits, self._peer)
+        self._patience = Patience(self._node, self._out_of_time)
         self._connections.add(self)
-        if self._node is not None:
-            self._timer = Timer(self._look_at_the_clock)
-            self._deadline = self._loop.time() + self._node.limits.head_timeout
-            self._node.after(self._node.limits.head_timeout, self._timer)
 
     @property
     def _connections(self) -> set[Any]:
-        return self._server_state.connections
+        return self._uvicorn.server_state.connections
 
     def data_received(self, data: bytes) -> None:
         """Bytes of one or several requests."""
-        if not self._buffer:
-            self._buffer = data
-        elif isinstance(self._buffer, bytearray):
-            self._buffer += data
-        else:
-            # Grows in place: a body that trickles in must not cost its square.
-            self._buffer = bytearray(self._buffer) + data
+        if self._watch is not None:
+            return
+        self._reader.feed(data)
         if not self._busy:
             self._advance()
-        elif len(self._buffer) > _MAX_PIPELINED:
+        elif self._reader.buffered > _MAX_PIPELINED:
             self._pause()
 
-    def eof_received(self) -> None:
-        """The client sends no more; the transport closes itself."""
+    def eof_received(self) -> bool:
+        """The client sends no more; what it has asked before is still answered.
+
+        It may be gone as a whole, which looks alike: so a poll does not wait on for it.
+        """
+        self._eof = True
+        if self._watch is not None:
+            return False
+        if self._poll is not None:
+            self._poll.drain()
+        return self._busy or self._reader.buffered > 0
 
     def pause_writing(self) -> None:
         """The client does not read its answers: its next request waits."""
@@ -147,16 +150,17 @@ class HTTPProtocol(asyncio.Protocol):
         """The connection is gone."""
         if self._poll is not None:
             self._poll.gone()
+        if self._watch is not None:
+            self._watch.stop()
         self._leave()
-        self._transport = None
 
     def shutdown(self) -> None:
         """The HTTP server stops: a waiting poll is answered, then the connection closes."""
         self._keep_alive = False
         if self._poll is not None:
             self._poll.drain()
-        elif not self._busy and self._transport is not None:
-            self._transport.close()
+        elif not self._busy:
+            self._close()
 
     def _pause(self) -> None:
         if not self._paused and self._transport is not None:
@@ -168,18 +172,27 @@ class HTTPProtocol(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
 
+    def _leave(self) -> asyncio.Transport:
+        """This protocol has no more to do with the transport."""
+        transport = self._transport
+        assert transport is not None
+        self._transport = None
+        self._connections.discard(self)
+        self._patience.stop()
+        return transport
+
     # Reading a request
 
     def _advance(self) -> None:
-        """Serve what is in the buffer, one request after the other."""
+        """Serve what has come, one request after the other."""
         try:
-            while not self._busy and self._transport is not None and not self._paused:
+            while not self._busy and not self._paused and self._transport is not None:
                 if self._request is None and not self._take_head():
                     return
-                if len(self._buffer) < self._length:
+                body = self._reader.body()
+                if body is None:
+                    self._wait_for("body")
                     return
-                body = bytes(self._buffer[: self._length])
-                self._buffer = bytes(self._buffer[self._length :])
                 self._serve(body)
         except RequestError as error:
             self._refuse(error)
@@ -188,97 +201,71 @@ class HTTPProtocol(asyncio.Protocol):
             self._refuse(internal_error())
 
     def _take_head(self) -> bool:
-        """Read a head, and give the connection away if it is not for us."""
-        # A client may send empty lines before a request (RFC 9112, 2.2).
-        buffer = self._buffer.lstrip(b"\r\n") if self._buffer[:1] in b"\r\n" else self._buffer
-        node = self._node
-        if node is None:
-            self._give_away(bytes(buffer))
+        """Read a head and decide on it; False where there is nothing more to do for it now."""
+        self._request = None
+        request = self._reader.head()
+        if request is None:
+            if self._reader.buffered or self._eof:
+                self._wait_for("head")
             return False
-        end = buffer.find(END_OF_HEAD) + len(END_OF_HEAD)
-        whole = end >= len(END_OF_HEAD)
-        if (end if whole else len(buffer)) > node.limits.max_head_bytes:
-            raise head_too_large(node.limits)
-        if not whole:
-            self._wait_for_head(buffer)
+        self._patience.arrived()
+        self._request = request
+        self._keep_alive = request.keep_alive and not self._node.draining
+        try:
+            self._node.trust.admit(request)
+            self._route = match(request.method, request.path)
+        except RequestError as error:
+            self._turn_away(error)
             return False
-        request = parse_head(bytes(buffer[:end]), node.limits, self._peer)
-        self._keep_alive = request.keep_alive and not node.draining
-        route = self._find(request)
-        if route is None:
-            self._give_away(bytes(buffer))
+        if self._route is None or self._route.name not in _OURS:
+            self._give_away()
             return False
-        self._length = _content_length(request, node.limits.max_body_bytes)
-        self._head_begun = False
-        self._request, self._route = request, route
-        self._buffer = bytes(buffer[end:])
-        self._deadline = self._loop.time() + node.limits.body_timeout
+        expected = request.header(b"expect")
+        self._continue_due = expected is not None and expected.lower() == "100-continue"
         return True
 
-    def _wait_for_head(self, buffer: bytes | bytearray) -> None:
-        """The head has to come whole within its time, counted from its first byte."""
-        assert self._node is not None
-        self._buffer = buffer
-        if buffer and not self._head_begun:
-            self._head_begun = True
-            self._deadline = self._loop.time() + self._node.limits.head_timeout
-            if self._timer is not None:
-                self._node.after(self._node.limits.head_timeout, self._timer)
+    def _turn_away(self, error: RequestError) -> None:
+        """Refuse a request by its head; the connection stays where its end is known."""
+        if self._reader.body_due:
+            self._refuse(error)
+        else:
+            self._reader.body()
+            self._busy = True
+            self._respond(problem(error))
 
-    def _find(self, request: Request) -> Route | None:
-        """The route, if it is one that is served here."""
-        assert self._node is not None
-        self._origin = None
-        self._node.trust.admit(request)
-        self._origin = request.origin
-        route = match(request.method, request.path)
-        if route is None or route.name not in _OURS:
-            return None
-        # Chunks, and a client that waits to be told to go on, are left to uvicorn.
-        if request.header(b"transfer-encoding") is not None or request.header(b"expect"):
-            return None
-        return route
-
-    def _give_away(self, data: bytes) -> None:
+    def _give_away(self) -> None:
         """Uvicorn's own protocol serves this request, from its first byte."""
-        transport = self._transport
-        assert transport is not None
         self._resume()
-        self._leave()
-        inner = UvicornProtocol(
-            self._config, self._server_state, self._app_state, self._loop, type(self)
-        )
-        transport.set_protocol(inner)
-        inner.connection_made(transport)
-        inner.take(data)
-        self._transport = None
+        own = self._route is not None
+        serve_request(self._uvicorn, self._node, self._leave(), self._reader, own)
 
-    def _leave(self) -> None:
-        """This protocol has no more to do with the transport."""
-        self._connections.discard(self)
-        self._buffer = b""
-        if self._timer is not None and self._node is not None:
-            self._node.wheel.cancel(self._timer)
+    def _wait_for(self, part: Part) -> None:
+        """More has to come."""
+        if self._eof:
+            self._close()
+            return
+        self._patience.arriving(part)
+        if self._continue_due and self._transport is not None:
+            self._continue_due = False
+            self._transport.write(_CONTINUE)
 
     # Serving it
 
     def _serve(self, body: bytes) -> None:
         node, request, route = self._node, self._request, self._route
-        assert node is not None
         assert request is not None
         assert route is not None
-        self._request = self._route = None
-        self._length = 0
+        self._patience.arrived()
+        self._continue_due = False
         self._busy = True
         try:
             if route.name == "updates":
-                poll = Poll(node, request, self._respond)
-                self._poll = poll
-                poll.start()
+                self._poll = Poll(node, request, self._respond)
+                self._poll.start()
             elif route.name == "events":
-                self._stream(node, request)
+                self._stream(request)
             elif route.name == "ws":
-                self._upgrade(node, request)
+                self._upgrade(request)
             elif route.name == "preflight":
                 self._respond(Response(204, b"", PREFLIGHT_HEADERS))
             else:
@@ -286,25 +273,24 @@ class HTTPProtocol(asyncio.Protocol):
         except EverywireError as error:
             self._respond(problem(error))
 
-    def _stream(self, node: Node, request: Request) -> None:
+    def _stream(self, request: Request) -> None:
+        node = self._node
         asked = open_stream(node, request)
         if isinstance(asked, Response):
             # A short stream ends like a long one, so that an EventSource takes it for one.
             self._keep_alive = self._keep_alive and asked.status != 200
             self._respond(asked)
             return
-        transport = self._transport
-        assert transport is not None
         head = [(b"connection", b"close"), *stream_headers(request)]
-        transport.write(head_of(200, self._server_state.default_headers, head))
         self._resume()
-        self._leave()
+        transport = self._leave()
+        transport.write(head_of(200, self._uvicorn.server_state.default_headers, head))
         stream = EventStreamProtocol(node, transport, asked, self._peer, self._connections)
         transport.set_protocol(stream)
-        self._transport = None
-        stream.start(asked)
+        _begin(transport, lambda: stream.start(asked))
 
-    def _upgrade(self, node: Node, request: Request) -> None:
+    def _upgrade(self, request: Request) -> None:
+        node = self._node
         asked = open_socket(node, request)
         upgrade = handshake.accept(
             request.headers,
@@ -312,42 +298,37 @@ class HTTPProtocol(asyncio.Protocol):
             http_version=request.version,
             deflate=node.settings.deflate,
         )
-        transport = self._transport
-        assert transport is not None
-        transport.write(upgrade.response_head)
-        rest = bytes(self._buffer)
         self._resume()
-        self._leave()
+        transport = self._leave()
+        transport.write(upgrade.response_head)
+        _, rest, _ = self._reader.release()
         socket = WebSocketProtocol(node, transport, asked, upgrade, self._peer, self._connections)
         transport.set_protocol(socket)
-        self._transport = None
-        socket.start(asked)
-        if rest:
-            socket.data_received(rest)
+        _begin(transport, lambda: socket.start(asked, rest))
 
     # Answering
 
     def _respond(self, response: Response) -> None:
         """Write the answer, then go on with the next request."""
-        transport = self._transport
         self._poll = None
-        self._server_state.total_requests += 1
+        self._uvicorn.server_state.total_requests += 1
+        transport = self._transport
         if transport is None:
             return
-        headers = [*response.headers, *cross_origin_headers(self._origin)]
-        if response.status != 204:
-            headers.append((b"content-length", b"%d" % len(response.body)))
-        headers.append((b"connection", b"keep-alive" if self._keep_alive else b"close"))
-        head = head_of(response.status, self._server_state.default_headers, headers)
-        transport.write(head + response.body)
+        self._write(transport, response)
+        self._request = None
         if not self._keep_alive:
-            transport.close()
+            self._close()
             return
-        self._deadline = self._loop.time() + self._idle_timeout
+        self._patience.idle()
         self._busy = False
-        if self._buffer or self._paused:
+        if self._reader.buffered or self._paused or self._eof:
             # Not from here: the answer may have come at once, from within `_advance`.
             self._loop.call_soon(self._go_on)
+
+    def _write(self, transport: asyncio.Transport, response: Response) -> None:
+        defaults = self._uvicorn.server_state.default_headers
+        transport.write(answer_of(self._request, response, self._keep_alive, defaults))
 
     def _go_on(self) -> None:
         transport = self._transport
@@ -358,44 +339,39 @@ class HTTPProtocol(asyncio.Protocol):
             self._resume()
             self._advance()
 
-    @property
-    def _idle_timeout(self) -> float:
-        return 0.0 if self._node is None else self._node.limits.idle_timeout
-
     def _refuse(self, error: RequestError) -> None:
         """Answer what cannot be served, and close: what follows cannot be told apart."""
+        if self._poll is not None:
+            self._poll.gone()
+        if self._transport is None:
+            return
         self._keep_alive = False
         self._busy = True
-        self._buffer = b""
-        self._respond(problem(error))
+        self._write(self._transport, problem(error))
+        self._watch = linger(self._node, self._transport)
 
-    # Time
+    def _close(self) -> None:
+        """Close after what was written; the client has nothing more to say."""
+        self._busy = True
+        if self._transport is not None and self._watch is None:
+            self._watch = close(self._node, self._transport)
 
-    def _look_at_the_clock(self) -> None:
-        """Close a connection on which nothing came in time."""
-        node, timer = self._node, self._timer
-        assert node is not None
-        assert timer is not None
-        left = self._deadline - self._loop.time()
-        if self._busy:
-            node.after(node.limits.idle_timeout, timer)
-        elif left > 0:
-            node.after(left, timer)
-        elif self._request is not None or self._buffer:
-            self._refuse(RequestError("bad_request", "the request took too long", status=408))
-        elif self._transport is not None:
-            self._transport.close()
+    def _out_of_time(self, arriving: Part | None) -> None:
+        """Nothing came in time."""
+        if arriving is None:
+            self._close()
+        else:
+            why = f"the request's {arriving} took too long"
+            self._refuse(RequestError("bad_request", why, status=408))
 
 
-def _content_length(request: Request, most: int) -> int:
-    value = request.header(b"content-length")
-    if value is None:
-        return 0
-    if not value.isdigit():
-        raise bad_request("content-length is a number")
-    if len(value) > 20 or int(value) > most:
-        raise RequestError("too_large", f"a request's body may be {most} bytes")
-    return int(value)
+def _begin(transport: asyncio.Transport, start: Callable[[], None]) -> None:
+    """Start what has taken a transport over; where that fails, the connection is cut."""
+    try:
+        start()
+    except Exception:
+        logger.exception("a connection could not be served")
+        transport.abort()
 
 
 def _address(peer: Any) -> str:

@@ -82,7 +82,7 @@ class Node:
         )
         await self.log.open(self)
         self.hub = Hub(self.log.head(), self.settings.rules)
-        self.catch_up = CatchUp(self.log, self.hub)
+        self.catch_up = CatchUp(self.log, self.hub, loop.call_soon)
         self.poll_formats = PollFormats(self.hub)
         self.publishing = Publishing(self)
         self.catch_up.start()
@@ -207,6 +207,10 @@ class Node:
             session.drain()
 
     # Time
+
+    def time(self) -> float:
+        """Seconds of the clock that `after` goes by."""
+        return self._loop.time()
 
     def after(self, seconds: float, timer: Timer) -> None:
         """Start a timer, or start it anew."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from everywire.core.access import Grant, decide
-from everywire.core.subscriptions import Subscriber, Subscription
+from everywire.core.subscriptions import State, Subscriber, Subscription
 
 if TYPE_CHECKING:
     from everywire.server.node import Node
@@ -56,7 +56,8 @@ def subscribe(
     if running or patterns:
         fresh = Subscription(running, patterns, node.hub.position)
         node.hub.subscribe(subscriber, fresh)
-        if not subscriber.full:
+        alone = all(s is fresh or s.state is State.LIVE for s in subscriber.subscriptions)
+        if not subscriber.full and (subscriber.starts is None or alone):
             node.hub.caught_up(subscriber, fresh)
     if ended:
         node.hub.subscribe(subscriber, Subscription(ended, (), 0))

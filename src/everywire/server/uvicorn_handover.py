@@ -1,77 +1,182 @@
 """uvicorn's own HTTP protocol, for one request at a time.
 
-What is not for us, uvicorn serves: the pages, the API, a mounted application. When it has
-answered, the connection's next bytes go back to our protocol, so that a browser that loaded a page
-gets its event stream on the same connection at full speed.
+What is not for us, uvicorn serves: the pages, the API, a mounted application. It is given exactly
+the bytes of one request; what follows is kept back and goes to our protocol, with the connection,
+once the request is answered. So a browser that loaded a page gets its event stream on the same
+connection at full speed, and every head passes our limits.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from everywire.core.errors import RequestError
+from everywire.core.wheel import Timer
+from everywire.server.http_body import Body
+from everywire.server.http_reader import RequestReader
 
 if TYPE_CHECKING:
     from uvicorn import Config
     from uvicorn.server import ServerState
 
+    from everywire.server.node import Node
 
-class UvicornProtocol(HttpToolsProtocol):
-    """Serves what it is given by `take`, then gives the connection back.
+NODE: Final = "everywire.node"
+"""The key under which the application's lifespan state holds its node."""
 
-    Args:
-        config: As uvicorn has it.
-        server_state: As uvicorn has it.
-        app_state: As uvicorn has it.
-        loop: The loop.
-        front: The class of the protocol to give the connection back to.
+_MAX_KEPT_BACK: Final = 64 * 1024
+_MOST_KEPT_BACK: Final = 1024 * 1024
+
+
+class Uvicorn(NamedTuple):
+    """What uvicorn makes its protocols with.
+
+    Attributes:
+        front: The class of the protocol that a connection goes back to.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        loop: asyncio.AbstractEventLoop,
-        front: Any,
-    ) -> None:
-        super().__init__(config, server_state, app_state, loop)
-        self._front = front
-        self._received = False
+    config: Config
+    server_state: ServerState
+    app_state: dict[str, Any]
+    loop: asyncio.AbstractEventLoop
+    front: Any
 
-    def take(self, data: bytes) -> None:
-        """Serve the request that begins with these bytes."""
-        super().data_received(data)
 
-    def on_message_complete(self) -> None:
-        """The request has come whole."""
-        self._received = True
-        super().on_message_complete()
+def serve_everything(uvicorn: Uvicorn, transport: asyncio.Transport) -> None:
+    """Give uvicorn a connection for good, for an application that has no node."""
+    inner = HttpToolsProtocol(*uvicorn[:4])
+    transport.set_protocol(inner)
+    inner.connection_made(transport)
+
+
+def serve_request(
+    uvicorn: Uvicorn,
+    node: Node,
+    transport: asyncio.Transport,
+    reader: RequestReader,
+    own: bool,
+) -> None:
+    """Give uvicorn the request whose head was read.
+
+    Args:
+        uvicorn: As uvicorn has it.
+        node: The server.
+        transport: The connection.
+        reader: Has read the head; nothing is left in it.
+        own: Whether the request is for our own API, and so is answered soon.
+    """
+    inner = _OneRequest(uvicorn, node, own)
+    transport.set_protocol(inner)
+    inner.connection_made(transport)
+    inner.take(*reader.release())
+
+
+class _OneRequest(HttpToolsProtocol):
+    """Serves what it is given by `take`, then gives the connection back."""
+
+    def __init__(self, uvicorn: Uvicorn, node: Node, own: bool) -> None:
+        super().__init__(*uvicorn[:4])
+        self._uvicorn = uvicorn
+        self._node = node
+        self._own = own
+        self._kept_back = b""
+        self._timer = Timer(self._look_at_the_clock)
+
+    def take(self, head: bytes, rest: bytes, body: Body) -> None:
+        """Serve the request with this head; what has come of its body, and after, is ``rest``."""
+        self._body = body
+        super().data_received(head)
+        protocol = self.transport.get_protocol()
+        if protocol is self:
+            self.data_received(rest)
+        elif rest and isinstance(protocol, asyncio.Protocol):
+            # It has become a WebSocket, of a mounted application.
+            protocol.data_received(rest)
 
     def data_received(self, data: bytes) -> None:
-        """More of the request, or a new one."""
-        if self._served():
-            self._give_back(data)
-        else:
-            super().data_received(data)
+        """More of the request, or the next one."""
+        body = self._body
+        if not body.done:
+            try:
+                end = body.take(data)
+            except RequestError as error:
+                self._break_off(error.message)
+                return
+            if end:
+                super().data_received(data[:end])
+            data = data[end:]
+            self._node.wheel.cancel(self._timer)
+            if not body.done:
+                self._node.after(self._node.limits.body_timeout, self._timer)
+        if data:
+            self._keep_back(data)
 
+    def _keep_back(self, data: bytes) -> None:
+        self._kept_back += data
+        if self._served:
+            self._give_back()
+        elif len(self._kept_back) > _MOST_KEPT_BACK:
+            self.transport.abort()
+        elif len(self._kept_back) > _MAX_KEPT_BACK:
+            self.flow.pause_reading()
+
+    @property
     def _served(self) -> bool:
         cycle: Any = self.cycle
-        return (
-            self._received and cycle is not None and cycle.response_complete and not self.pipeline
-        )
+        return self._body.done and cycle is not None and cycle.response_complete
 
-    def _give_back(self, data: bytes) -> None:
+    def on_response_complete(self) -> None:
+        """The answer is written."""
+        super().on_response_complete()
+        if self._kept_back:
+            self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._served and self._kept_back and not self.transport.is_closing():
+            self._give_back()
+
+    def _give_back(self) -> None:
+        data, self._kept_back = self._kept_back, b""
         transport = self.transport
         self._unset_keepalive_if_required()
-        self.connections.discard(self)  # pyright: ignore[reportArgumentType]
-        front = self._front(
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.app_state,
-            _loop=self.loop,
-        )
-        transport.set_protocol(front)
-        front.connection_made(transport)
-        front.data_received(data)
+        self.flow.resume_reading()
+        self.connections.discard(self)
+        config, server_state, app_state, loop, front = self._uvicorn
+        protocol = front(config, server_state, app_state, loop)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        protocol.data_received(data)
+
+    def eof_received(self) -> bool | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The client sends no more; an answer of ours comes soon, and is still sent.
+
+        A mounted application may take long, and has to learn that its client may have gone.
+        """
+        cycle: Any = self.cycle
+        if not self._own or not self._body.done or cycle is None or cycle.response_complete:
+            return super().eof_received()
+        cycle.keep_alive = False
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._node.wheel.cancel(self._timer)
+        super().connection_lost(exc)
+
+    def _look_at_the_clock(self) -> None:
+        """Nothing came of the body for a while."""
+        if self.flow.read_paused:
+            # The application takes its time, and the client must wait.
+            self._node.after(self._node.limits.body_timeout, self._timer)
+        else:
+            self._break_off("the request's body took too long")
+
+    def _break_off(self, why: str) -> None:
+        cycle: Any = self.cycle
+        if cycle is not None and cycle.response_started:
+            self.transport.abort()
+        else:
+            self.send_400_response(why)

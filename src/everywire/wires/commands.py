@@ -170,8 +170,9 @@ def _packed_data(fields: PublishFields, limits: Limits) -> tuple[bytes, Kind]:
 
 _decode_packed_string: Final = msgspec.msgpack.Decoder(str).decode
 
+
 def _not_surely_kept(_document: bytes, _frame: _AnyFrame) -> bool:
-    """msgpack's members are counted at no cost."""
+    """Count them: in msgpack it costs nothing."""
     return False
 
 
@@ -294,9 +295,14 @@ def _explain(
     except DECODER_ERRORS as error:
         return CommandError(refusal(error, "the frame"), None)
     ref = _readable_ref(outline, language, limits)
-    if isinstance(problem, RequestError):
-        return CommandError(problem, ref)
-    return CommandError(_untyped(problem, outline, language), ref)
+    if not isinstance(problem, RequestError):
+        try:
+            # One key twice comes before what its value should have been.
+            language.dialect.members(document, "the frame")
+            problem = _untyped(problem, outline, language)
+        except RequestError as error:
+            problem = error
+    return CommandError(problem, ref)
 
 
 def _readable_ref(outline: _Outline, language: _Language, limits: Limits) -> Ref:

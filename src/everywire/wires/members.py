@@ -49,6 +49,9 @@ def refusal(error: Exception, what: str) -> RequestError:
         return bad_request(f"{what} is nested more than {MAX_DEPTH} levels deep")
     if isinstance(error, UnicodeDecodeError):
         return bad_request(f"{what} is not UTF-8 (byte {error.start} of a string)")
+    if str(error) == "Input data was truncated":
+        # What the decoder says of a lone surrogate near the end, too.
+        return bad_request(f"{what} ends too early, or holds a lone surrogate")
     return bad_request(f"{what}: {error}")
 
 

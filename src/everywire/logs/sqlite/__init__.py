@@ -2,7 +2,7 @@
 
 Two threads beside the loop's::
 
-    loop's thread      SqliteLog (log.py): gathers appends, hands batches over, answers from the tail
+    loop's thread      SqliteLog (log.py): gathers appends, answers from the tail
       │  one batch at a time
     writer's thread    Store (store.py): the one connection that writes, trims and checkpoints
       │                  appending.py   a batch of appends in one transaction

@@ -19,8 +19,10 @@ from everywire.core.positions import MAX_HOLES, Hole, next_position
 from everywire.logs.base import Append, Appended, ended_conflict, first_ended
 from everywire.logs.keys import Scope
 from everywire.logs.sqlite import faults
+from everywire.logs.sqlite.channels import Channel
+from everywire.logs.sqlite.connecting import Connection
 from everywire.logs.sqlite.rows import INSERT, Row, row_of
-from everywire.logs.sqlite.store import Channel, Store
+from everywire.logs.sqlite.store import Store
 
 MAX_KEYS_ON_DISK: Final = 10_000_000
 """Idempotency keys held within their window, about 1 GB; an append with one more is refused."""
@@ -136,7 +138,7 @@ class _Batch:
         if fresh is not None:
             return fresh
         publisher, channel, key = scope
-        found = self._store.row(_FIND_KEY, (channel, publisher, key))
+        found = self._store.row(_FIND_KEY, channel, publisher, key)
         if found is None:
             return None
         first, count, expires = found
@@ -148,22 +150,21 @@ class _Batch:
 
     def _stage_all(self, drafts: Sequence[Draft]) -> RequestError | None:
         if len(drafts) > 1:
+            # All are looked at before any is staged.
             ended = first_ended(drafts, self._has_ended)
             if ended is not None:
                 return ended_conflict(ended)
+        at_hand = self._store.channels
         for draft in drafts:
-            name = draft.channel
-            # Those that ended in this batch are not at hand any more, nor in the file yet.
-            channel = self._store.channels.get(name)
-            if channel is None:
-                channel = None if name in self._finals else self._store.channel(name)
-                if channel is None:
-                    return ended_conflict(name)
+            channel = at_hand.get(draft.channel) or self._store.channel(draft.channel)
+            if channel.ended:
+                return ended_conflict(draft.channel)
             self._stage(draft, channel)
         return None
 
     def _has_ended(self, name: str) -> bool:
-        return name in self._finals or self._store.has_ended(name)
+        channel = self._store.find(name)
+        return channel is not None and channel.ended
 
     def _stage(self, draft: Draft, channel: Channel) -> None:
         position = self._next
@@ -173,16 +174,16 @@ class _Batch:
         self._size += size
         self._messages.append(message)
         self._rows.append(row_of(message, channel.id, size))
-        if channel.rule is not None and channel.count is not None:
+        if channel.rule is not None:
             channel.count += 1
             channel.size += size
             if channel.over:
                 self._store.over[draft.channel] = None
         if draft.final:
             self._finals[draft.channel] = position
-            del self._store.channels[draft.channel]
+            channel.ended = True
 
-    def write(self, connection: apsw.Connection) -> None:
+    def write(self, connection: Connection) -> None:
         """Put it into the file."""
         if not self._rows:
             return
@@ -207,7 +208,7 @@ class _Batch:
         numbers.head = self._next - 1
         self._store.save_numbers(connection)
 
-    def _write_finals(self, connection: apsw.Connection) -> None:
+    def _write_finals(self, connection: Connection) -> None:
         connection.executemany(
             "UPDATE channels SET final = ? WHERE name = ?",
             [(position, name) for name, position in self._finals.items()],
@@ -218,13 +219,16 @@ class _Batch:
         if excess > 0:
             forgotten = connection.execute(
                 "UPDATE channels SET final = 0 WHERE id IN"
-                " (SELECT id FROM channels WHERE final > 0 ORDER BY final LIMIT ?) RETURNING id",
+                " (SELECT id FROM channels WHERE final > 0 ORDER BY final LIMIT ?)"
+                " RETURNING id, name",
                 (excess,),
             ).fetchall()
             numbers.ended -= excess
-            self._store.forget_empty(number for (number,) in forgotten)
+            for _, name in forgotten:
+                self._store.channels.pop(name, None)
+            self._store.forget_empty(number for number, _ in forgotten)
 
-    def _write_hole(self, connection: apsw.Connection) -> None:
+    def _write_hole(self, connection: Connection) -> None:
         head = self._store.numbers.head
         if self._first <= head + 1:
             return

@@ -8,8 +8,9 @@ second. apsw carries a newer SQLite of its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol, cast
 
 import apsw
 
@@ -22,6 +23,71 @@ _CACHE_KIB: Final = 16 * 1024
 # After a long read the write-ahead log shrinks to this again.
 _WAL_LIMIT_BYTES: Final = 64 * 1024 * 1024
 _STATEMENTS: Final = 64
+
+
+class Cursor(Protocol):
+    """The answer of a statement, as far as it is used here.
+
+    Attributes:
+        get: The first column of the first row where there is one column, else that row; None
+            without a row.
+    """
+
+    get: Any
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+
+    def fetchall(self) -> list[Any]:
+        """The rows left."""
+        ...
+
+    def close(self) -> None:
+        """Read no further."""
+
+
+class Connection(Protocol):
+    """A connection of apsw, as far as it is used here; all methods raise `apsw.Error`.
+
+    Its own types speak of `collections.abc.Buffer`, which Python has from 3.12 on.
+
+    Attributes:
+        in_transaction: One has begun and has not ended.
+    """
+
+    in_transaction: bool
+
+    def execute(self, statements: str, bindings: Sequence[Any] = ()) -> Cursor:
+        """Run statements."""
+        ...
+
+    def executemany(self, statements: str, rows: Sequence[Sequence[Any]]) -> Cursor:
+        """Run a statement once for each row."""
+        ...
+
+    def changes(self) -> int:
+        """Rows that the last statement changed."""
+        ...
+
+    def last_insert_rowid(self) -> int:
+        """The number of the row inserted last."""
+        ...
+
+    def readonly(self, name: str) -> bool:
+        """Whether a database could only be opened to read."""
+        ...
+
+    def set_wal_hook(self, hook: Callable[[Any, str, int], int] | None) -> None:
+        """Have a function called after each commit, with the pages in the write-ahead log."""
+
+    def wal_checkpoint(self, dbname: str, mode: int) -> tuple[int, int]:
+        """Move the write-ahead log into the file."""
+        ...
+
+    def close(self, force: bool = ...) -> None:
+        """Let go of the file; by force: without an error."""
 
 
 def check_version(version: str) -> None:
@@ -41,11 +107,10 @@ def check_version(version: str) -> None:
     )
 
 
-def connect(path: Path, vfs: str | None = None, *, create: bool = False) -> apsw.Connection:
+def connect(path: Path, vfs: str | None = None, *, create: bool = False) -> Connection:
     """Open the connection that writes."""
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
-    connection = apsw.Connection(str(path), flags, vfs=vfs, statementcachesize=_STATEMENTS)
-    connection.set_busy_timeout(BUSY_MS)
+    connection = _open(path, flags, vfs)
     connection.execute(
         f"PRAGMA cache_size = -{_CACHE_KIB};"
         f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES};"
@@ -54,10 +119,14 @@ def connect(path: Path, vfs: str | None = None, *, create: bool = False) -> apsw
     return connection
 
 
-def connect_to_read(path: Path, vfs: str | None = None) -> apsw.Connection:
+def connect_to_read(path: Path, vfs: str | None = None) -> Connection:
     """Open a connection that reads."""
-    flags = apsw.SQLITE_OPEN_READONLY
-    connection = apsw.Connection(str(path), flags, vfs=vfs, statementcachesize=_STATEMENTS)
-    connection.set_busy_timeout(BUSY_MS)
+    connection = _open(path, apsw.SQLITE_OPEN_READONLY, vfs)
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}; PRAGMA query_only = on").fetchall()
     return connection
+
+
+def _open(path: Path, flags: int, vfs: str | None) -> Connection:
+    connection = apsw.Connection(str(path), flags, vfs=vfs, statementcachesize=_STATEMENTS)
+    connection.set_busy_timeout(BUSY_MS)
+    return cast(Connection, connection)

@@ -12,7 +12,8 @@ rules go through the log once, each at its own pace, since what comes later is y
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Any, Final
 
 import apsw
@@ -21,25 +22,28 @@ import msgspec
 from everywire.core.errors import LogUnavailable
 from everywire.logs.sqlite import faults
 from everywire.logs.sqlite.appending import probe
+from everywire.logs.sqlite.channels import Channel, limits_channel
+from everywire.logs.sqlite.connecting import Connection
+from everywire.logs.sqlite.rows import select
 from everywire.logs.sqlite.store import Store
 
 STEP_ROWS: Final = 500
 REVIEW_CHANNELS: Final = 100
 
 _COLUMNS: Final = "position, channel, size, expires"
-_EXPIRED: Final = (
-    f"SELECT {_COLUMNS} FROM messages WHERE expires > 0 AND expires <= ? AND position <= ?"
-    " ORDER BY expires LIMIT ?"
+_EXPIRED: Final = select(
+    _COLUMNS,
+    rest="WHERE expires > 0 AND expires <= ? AND position <= ? ORDER BY expires LIMIT ?",
 )
-_OF_CHANNEL: Final = (
-    f"SELECT {_COLUMNS} FROM messages WHERE channel = ? AND position <= ? ORDER BY position LIMIT ?"
+_OF_CHANNEL: Final = select(
+    _COLUMNS, rest="WHERE channel = ? AND position <= ? ORDER BY position LIMIT ?"
 )
-_OLDEST: Final = (
-    f"SELECT {_COLUMNS}, ts FROM messages WHERE position <= ? ORDER BY position LIMIT ?"
-)
-_ON: Final = (
-    f"SELECT {_COLUMNS}, ts, (SELECT name FROM channels WHERE id = channel) FROM messages"
-    " WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"
+_OLDEST: Final = select(_COLUMNS, "ts", rest="WHERE position <= ? ORDER BY position LIMIT ?")
+_ON: Final = select(
+    _COLUMNS,
+    "ts",
+    "(SELECT name FROM channels WHERE id = channel)",
+    rest="WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
 )
 _OLD_KEYS: Final = (
     "DELETE FROM keys WHERE (channel, publisher, key) IN"
@@ -49,8 +53,8 @@ _LOWEST_MARKS: Final = (
     "SELECT id, watermark FROM channels WHERE watermark > 0 ORDER BY watermark LIMIT ?"
 )
 
-_Lost = tuple[int, int, int, int]
-"""Position, channel, size, expires."""
+_Lost = tuple[Any, ...]
+"""A row of `_COLUMNS`, perhaps with more behind."""
 
 logger = logging.getLogger("everywire.log")
 
@@ -82,12 +86,15 @@ class Retention:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._ages = _ages(store)
-        self._reviewed: int | None = None
-        if all(r.max_messages is None and r.max_bytes is None for r in store.settings.rules.rules):
-            self._reviewed = -1
+        rules = store.settings.rules.rules
+        ages = sorted({rule.max_age for rule in rules if rule.max_age is not None})
+        # Up to where the log was gone through for each age.
+        self._ages: dict[float, int] = dict.fromkeys(ages, 0)
+        limited = any(limits_channel(rule) for rule in rules)
+        self._reviewed: int | None = 0 if limited else None
         self._failing = False
         self._left = 0
+        self._changed = False
         self._marks: dict[str, int] = {}
 
     def step(self, rows: int, try_writing: bool) -> Trimmed:
@@ -110,6 +117,7 @@ class Retention:
     def _trim(self, rows: int) -> Trimmed:
         self._left = rows
         self._marks = {}
+        self._changed = False
         saved = dict(self._ages), self._reviewed, dict(self._store.over)
         now_ms = self._store.settings.now_us() // 1000
         try:
@@ -120,7 +128,7 @@ class Retention:
                 self._drop_over(connection, now_ms)
                 self._drop_aged(connection, now_ms)
                 self._drop_oldest(connection, now_ms)
-                if self._left < rows:
+                if self._changed:
                     self._store.save_numbers(connection)
             self._failing = False
         except apsw.Error as error:
@@ -131,39 +139,161 @@ class Retention:
             return Trimmed({}, self._store.numbers.floor, False)
         return Trimmed(self._marks, self._store.numbers.floor, self._left <= 0)
 
-    def _review(self, connection: apsw.Connection) -> None:
-        """After opening, find channels that hold more than a rule allows that is new since."""
-        if self._reviewed == -1:
+    # What goes
+
+    def _review(self, connection: Connection) -> None:
+        """Once after opening, find channels that hold more than a rule of today allows."""
+        if self._reviewed is None:
             return
         found = connection.execute(
-            "SELECT id, name, final FROM channels WHERE id > ? ORDER BY id LIMIT ?",
-            (self._reviewed or 0, REVIEW_CHANNELS),
+            "SELECT id, name FROM channels WHERE id > ? ORDER BY id LIMIT ?",
+            (self._reviewed, REVIEW_CHANNELS),
         ).fetchall()
-        for number, name, _ in found:
-            rule = self._store.settings.rules.of(name)
-            if rule.max_messages is not None or rule.max_bytes is not None:
+        for _, name in found:
+            if limits_channel(self._store.settings.rules.of(name)):
                 self._store.over[name] = None
-        self._reviewed = found[-1][0] if found else -1
+        self._reviewed = found[-1][0] if found else None
 
-    def _drop_expired(self, connection: apsw.Connection, now_ms: int) -> None:
+    def _drop_expired(self, connection: Connection, now_ms: int) -> None:
         bindings = (now_ms, self._store.handed_over, self._left)
         self._drop(connection, connection.execute(_EXPIRED, bindings).fetchall(), now_ms)
 
-    def _drop_keys(self, connection: apsw.Connection, now_ms: int) -> None:
+    def _drop_keys(self, connection: Connection, now_ms: int) -> None:
         if self._left <= 0 or not self._store.numbers.keys:
             return
-        connection.execute(_OLD_KEYS, (now_ms, self._left)).fetchall()
+        connection.execute(_OLD_KEYS, (now_ms, self._left))
         dropped = connection.changes()
         self._store.numbers.keys -= dropped
         self._left -= dropped
 
-    def _drop_over(self, connection: apsw.Connection, now_ms: int) -> None:
+    def _drop_over(self, connection: Connection, now_ms: int) -> None:
         """What channels hold above their rule's number and bytes."""
-        store = self._store
-        for name in list(store.over):
-            if self._left <= 0:
-                return
-            found = store.row("SELECT id FROM channels WHERE name = ?", (name,))
-            if found is not None:
-                channel = store.channels.get(name) or store.know(name, found[0])
-                ...
+        lost: list[_Lost] = []
+        for name in list(self._store.over):
+            left = self._left - len(lost)
+            if left <= 0:
+                break
+            channel = self._store.find(name)
+            if channel is None or not channel.over:
+                del self._store.over[name]
+                continue
+            over = Channel(channel.id, channel.ended, channel.rule, channel.count, channel.size)
+
+            def too_much(row: _Lost, over: Channel = over) -> bool:
+                if not over.over:
+                    return False
+                over.drop(1, row[2])
+                return True
+
+            bindings = (channel.id, self._store.handed_over, left)
+            lost += _first(connection, _OF_CHANNEL, bindings, too_much)
+            if not over.over:
+                del self._store.over[name]
+        self._drop(connection, lost, now_ms)
+
+    def _drop_aged(self, connection: Connection, now_ms: int) -> None:
+        """What is older than the rule of its channel allows."""
+        rules = self._store.settings.rules
+        for age, examined in self._ages.items():
+            too_old = now_ms - age * 1000
+            bindings = (examined, self._store.handed_over, max(self._left, 0))
+            found = _first(connection, _ON, bindings, lambda row, old=too_old: row[4] < old)
+            if not found:
+                continue
+            self._left -= len(found)
+            self._ages[age] = found[-1][0]
+            lost = [row for row in found if rules.of(row[5]).max_age == age]
+            self._drop(connection, lost, now_ms)
+
+    def _drop_oldest(self, connection: Connection, now_ms: int) -> None:
+        """What the log's own retention asks for."""
+        retention = self._store.retention
+        most, age = retention.max_bytes, retention.max_age
+        excess = 0 if most is None else self._store.numbers.bytes - most
+        too_old = 0 if age is None else now_ms - age * 1000
+
+        def too_much(row: _Lost) -> bool:
+            nonlocal excess
+            if excess <= 0 and row[4] >= too_old:
+                return False
+            excess -= row[2]
+            return True
+
+        bindings = (self._store.handed_over, max(self._left, 0))
+        self._drop(connection, _first(connection, _OLDEST, bindings, too_much), now_ms)
+
+    # How it goes
+
+    def _drop(self, connection: Connection, lost: Sequence[_Lost], now_ms: int) -> None:
+        """Delete messages, and note what their channels lost."""
+        if not lost:
+            return
+        self._left -= len(lost)
+        self._changed = True
+        connection.executemany("DELETE FROM messages WHERE position = ?", [row[:1] for row in lost])
+        losses: dict[int, _Loss] = {}
+        for position, channel, size, expires, *_ in lost:
+            loss = losses.get(channel)
+            if loss is None:
+                loss = losses[channel] = _Loss()
+            loss.count += 1
+            loss.size += size
+            self._store.numbers.bytes -= size
+            if not 0 < expires <= now_ms:
+                loss.mark = max(loss.mark, position)
+        unmarked = [n for n, loss in losses.items() if not self._note(connection, n, loss)]
+        self._store.forget_empty(unmarked)
+        self._hold_capacity(connection)
+
+    def _note(self, connection: Connection, number: int, loss: _Loss) -> bool:
+        """Note what a channel lost; False: it has no watermark."""
+        numbers = self._store.numbers
+        found = self._store.row("SELECT name, watermark FROM channels WHERE id = ?", number)
+        name, before = found or ("", 0)
+        channel = self._store.channels.get(name)
+        if channel is not None:
+            channel.drop(loss.count, loss.size)
+        if loss.mark > max(before, numbers.floor):
+            connection.execute(
+                "UPDATE channels SET watermark = ? WHERE id = ?", (loss.mark, number)
+            )
+            numbers.marks += before == 0
+        if loss.mark:
+            self._marks[name] = max(self._marks.get(name, 0), loss.mark)
+        return before > 0 or loss.mark > numbers.floor
+
+    def _hold_capacity(self, connection: Connection) -> None:
+        """Drop the lowest watermarks above the number kept; the floor rises to them."""
+        numbers = self._store.numbers
+        excess = numbers.marks - self._store.settings.max_watermarks
+        if excess <= 0:
+            return
+        lowest = connection.execute(_LOWEST_MARKS, (excess,)).fetchall()
+        connection.executemany(
+            "UPDATE channels SET watermark = 0 WHERE id = ?", [(number,) for number, _ in lowest]
+        )
+        numbers.marks -= len(lowest)
+        numbers.floor = lowest[-1][1]
+        self._store.forget_empty(number for number, _ in lowest)
+
+
+class _Loss:
+    """What a channel loses in one go."""
+
+    __slots__ = ("count", "mark", "size")
+
+    def __init__(self) -> None:
+        self.count = self.size = self.mark = 0
+
+
+def _first(
+    connection: Connection,
+    sql: str,
+    bindings: tuple[Any, ...],
+    goes: Callable[[Any], bool],
+) -> list[Any]:
+    """The rows of an answer up to the first that stays; no more are read."""
+    cursor = connection.execute(sql, bindings)
+    found = list(takewhile(goes, cursor))
+    cursor.close()
+    return found

@@ -14,12 +14,18 @@ Row = tuple[Any, ...]
 
 COLUMNS: Final = "position, flags, ts, expires, event, data, connection, user, key, meta"
 
+
+def select(*columns: str, rest: str) -> str:
+    """A query of the messages; all parts are ours, never a client's."""
+    return " ".join(("SELECT", ", ".join(columns), "FROM messages", rest))
+
+
 INSERT: Final = (
     "INSERT INTO messages (position, channel, flags, ts, expires, size, event, data, connection,"
     " user, key, meta) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 
-_KINDS: Final = (Kind.JSON, Kind.TEXT, Kind.BYTES)
+_KINDS: Final[dict[int, Kind]] = {kind.value: kind for kind in Kind}
 _KIND_BITS: Final = 3
 _FINAL: Final = 4
 _NO_ECHO: Final = 8

@@ -13,11 +13,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
-import apsw
-
 from everywire.core.errors import LogRefused
+from everywire.logs.sqlite.connecting import Connection
 
 APPLICATION_ID: Final = 0x45764C67
 """``EvLg``: tells our files from other applications'."""
@@ -74,7 +74,7 @@ STEPS: Final[Sequence[str]] = (_VERSION_1,)
 """Step n leads from version n to n + 1."""
 
 
-def check_owner(connection: apsw.Connection, steps: Sequence[str] = STEPS) -> None:
+def check_owner(connection: Connection, path: Path, steps: Sequence[str] = STEPS) -> None:
     """Whether a file is empty or ours, and of a version that we know. Changes nothing.
 
     Raises:
@@ -84,7 +84,6 @@ def check_owner(connection: apsw.Connection, steps: Sequence[str] = STEPS) -> No
     (application,), (version,), (tables,) = connection.execute(
         "PRAGMA application_id; PRAGMA user_version; SELECT count(*) FROM sqlite_schema"
     )
-    path = connection.db_filename("main")
     if application != APPLICATION_ID and (tables or application):
         raise LogRefused(
             f"{path} is a database of another application; give the log a file of its own"
@@ -96,7 +95,7 @@ def check_owner(connection: apsw.Connection, steps: Sequence[str] = STEPS) -> No
         )
 
 
-def migrate(connection: apsw.Connection, steps: Sequence[str] = STEPS) -> None:
+def migrate(connection: Connection, steps: Sequence[str] = STEPS) -> None:
     """Bring a file to the newest version, in the transaction that the caller has begun."""
     version: int = connection.execute("PRAGMA user_version").get
     for step in steps[version:]:

@@ -12,18 +12,20 @@ together, and the next durable commit syncs both.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import apsw
 import msgspec
+from filelock import BaseFileLock
 
-from everywire.core.rules import ChannelRule, LogRetention
+from everywire.core.rules import LogRetention
 from everywire.logs.base import LogSettings
 from everywire.logs.sqlite import faults
-from everywire.logs.sqlite.connecting import connect
+from everywire.logs.sqlite.channels import Channel, limits_channel
+from everywire.logs.sqlite.connecting import Connection, connect
 
 Synchronous = Literal["full", "normal"]
 
@@ -37,6 +39,9 @@ _DROP_EMPTY: Final = (
     "DELETE FROM channels WHERE id = ? AND watermark = 0 AND final = 0"
     " AND NOT EXISTS (SELECT 1 FROM messages WHERE channel = channels.id) RETURNING name"
 )
+
+_COUNT: Final = "SELECT count(*) FROM messages WHERE channel = ?"
+_SIZE: Final = "SELECT coalesce(sum(size), 0) FROM messages WHERE channel = ?"
 
 logger = logging.getLogger("everywire.log")
 
@@ -63,35 +68,6 @@ class Numbers(msgspec.Struct):
     opened: bool = True
 
 
-class Channel:
-    """A channel that has not ended, as the writer knows it.
-
-    Attributes:
-        id: Its number in the file.
-        rule: Its rule, if that limits number or bytes; else None.
-        count: Messages kept; None: not looked up yet. Kept up to date under a rule only.
-        size: Their bytes.
-    """
-
-    __slots__ = ("count", "id", "rule", "size")
-
-    def __init__(self, number: int, rule: ChannelRule | None) -> None:
-        self.id = number
-        self.rule = rule
-        self.count: int | None = None
-        self.size = 0
-
-    @property
-    def over(self) -> bool:
-        """Whether it holds more than its rule allows."""
-        rule = self.rule
-        if rule is None or self.count is None:
-            return False
-        return (rule.max_messages is not None and self.count > rule.max_messages) or (
-            rule.max_bytes is not None and self.size > rule.max_bytes
-        )
-
-
 class Store:
     """See the module.
 
@@ -102,10 +78,12 @@ class Store:
         vfs: SQLite's layer to the disk, by name; None: its own.
 
     Attributes:
+        vfs: As given.
         retention: What the whole log keeps.
         numbers: What is counted.
-        channels: By name.
+        channels: Those at hand, by name.
         over: Names of channels that may hold more than their rule allows.
+        lock: Keeps others out while the file is open.
         handed_over: Nothing above this position may be trimmed. Written by the loop's thread.
     """
 
@@ -119,10 +97,11 @@ class Store:
         self.channels: dict[str, Channel] = {}
         self.over: dict[str, None] = {}
         self.handed_over = 0
-        self._synchronous = synchronous
-        self._vfs = vfs
-        self._connection: apsw.Connection | None = None
-        self._level = ""
+        self._synchronous: Synchronous = synchronous
+        self.vfs = vfs
+        self.lock: BaseFileLock | None = None
+        self._connection: Connection | None = None
+        self._level: Synchronous | None = None
         self._wal_pages = 0
         self._checkpoint_at = CHECKPOINT_PAGES
         self._checkpoint_fails = False
@@ -130,30 +109,32 @@ class Store:
     # Statements
 
     @property
-    def connection(self) -> apsw.Connection:
+    def connection(self) -> Connection:
         """The connection, opened anew if it was lost.
 
         Raises:
             apsw.Error: It cannot be opened.
         """
-        if self._connection is None:
-            self.adopt(connect(self.path, self._vfs))
-        assert self._connection is not None  # noqa: S101, for the type checker
-        return self._connection
+        return self._connection or self.adopt(connect(self.path, self.vfs))
 
-    def adopt(self, connection: apsw.Connection) -> None:
-        """Take a connection that is open."""
+    def adopt(self, connection: Connection) -> Connection:
+        """Take a connection that is open, and return it."""
         # Called after each commit, in place of SQLite's own checkpoint within it.
         connection.set_wal_hook(self._committed)
         self._connection = connection
-        self._level = ""
+        self._level = None
+        return connection
 
-    def row(self, sql: str, bindings: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
+    def row(self, sql: str, *bindings: Any) -> tuple[Any, ...] | None:
         """The first row of an answer."""
         return self.connection.execute(sql, bindings).fetchone()
 
+    def rows(self, sql: str, *bindings: Any) -> list[tuple[Any, ...]]:
+        """All rows of an answer."""
+        return self.connection.execute(sql, bindings).fetchall()
+
     @contextmanager
-    def transaction(self, durable: bool = True) -> Iterator[apsw.Connection]:
+    def transaction(self, durable: bool = True) -> Generator[Connection, None, None]:
         """All or nothing.
 
         Raises:
@@ -175,7 +156,7 @@ class Store:
             self._roll_back()
             raise
 
-    def save_numbers(self, connection: apsw.Connection) -> None:
+    def save_numbers(self, connection: Connection) -> None:
         """Write what is counted, as part of a transaction."""
         numbers = self.numbers
         connection.execute(
@@ -183,7 +164,7 @@ class Store:
             (numbers.head, numbers.floor, numbers.bytes),
         )
 
-    def _set_level(self, connection: apsw.Connection, level: Synchronous) -> None:
+    def _set_level(self, connection: Connection, level: Synchronous) -> None:
         if self._level != level:
             connection.execute(f"PRAGMA synchronous = {level}").fetchall()
             self._level = level
@@ -199,7 +180,7 @@ class Store:
         except apsw.Error:
             self._lose_connection(connection)
 
-    def _lose_connection(self, connection: apsw.Connection) -> None:
+    def _lose_connection(self, connection: Connection) -> None:
         self._connection = None
         try:
             connection.close(True)
@@ -208,46 +189,39 @@ class Store:
 
     # Channels
 
-    def channel(self, name: str) -> Channel | None:
-        """A channel that has not ended, made if need be; None: it has ended."""
+    def find(self, name: str) -> Channel | None:
+        """A channel; None: it holds nothing."""
         channel = self.channels.get(name)
-        if channel is not None:
-            return channel
-        found = self.row("SELECT id, final FROM channels WHERE name = ?", (name,))
-        if found is not None and found[1]:
-            return None
-        if found is None:
-            self.connection.execute("INSERT INTO channels (name) VALUES (?)", (name,))
-            number = self.connection.last_insert_rowid()
-        else:
-            number = found[0]
-        return self.know(name, number)
-
-    def know(self, name: str, number: int) -> Channel:
-        """Keep a channel at hand, with what it holds if a rule limits that."""
-        rule = self.settings.rules.of(name)
-        limited = rule.max_messages is not None or rule.max_bytes is not None
-        channel = Channel(number, rule if limited else None)
-        if limited:
-            held = self.row(
-                "SELECT count(*), coalesce(sum(size), 0) FROM messages WHERE channel = ?",
-                (number,),
-            )
-            channel.count, channel.size = held or (0, 0)
-        self.channels[name] = channel
+        if channel is None:
+            found = self.row("SELECT id, final FROM channels WHERE name = ?", name)
+            if found is not None:
+                channel = self._keep_at_hand(name, found[0], found[1] > 0)
         return channel
 
-    def has_ended(self, name: str) -> bool:
-        """Whether a channel has ended."""
-        if name in self.channels:
-            return False
-        found = self.row("SELECT final FROM channels WHERE name = ?", (name,))
-        return found is not None and found[0] > 0
+    def channel(self, name: str) -> Channel:
+        """A channel, made if need be."""
+        channel = self.find(name)
+        if channel is None:
+            self.connection.execute("INSERT INTO channels (name) VALUES (?)", (name,))
+            channel = self._keep_at_hand(name, self.connection.last_insert_rowid(), False)
+        return channel
+
+    def _keep_at_hand(self, name: str, number: int, ended: bool) -> Channel:
+        rule = self.settings.rules.of(name)
+        channel = self.channels[name] = Channel(number, ended)
+        if limits_channel(rule):
+            channel.rule = rule
+        # By the index alone where bytes do not matter.
+        if rule.max_messages is not None:
+            (channel.count,) = self.row(_COUNT, number) or (0,)
+        if rule.max_bytes is not None:
+            (channel.size,) = self.row(_SIZE, number) or (0,)
+        return channel
 
     def forget_empty(self, numbers: Iterable[int]) -> None:
         """Drop those of some channels that hold nothing any more."""
         for number in numbers:
-            dropped = self.row(_DROP_EMPTY, (number,))
+            dropped = self.row(_DROP_EMPTY, number)
             if dropped is not None:
                 self.channels.pop(dropped[0], None)
 
@@ -266,7 +240,7 @@ class Store:
 
     # Write-ahead log
 
-    def _committed(self, connection: apsw.Connection, name: str, pages: int) -> int:
+    def _committed(self, connection: Connection, name: str, pages: int) -> int:
         if pages < self._wal_pages:
             # The write-ahead log has begun anew.
             self._checkpoint_at = CHECKPOINT_PAGES
@@ -290,16 +264,25 @@ class Store:
                 logger.error("no checkpoint: %s", faults.sentence(error, self.path))
             self._checkpoint_fails = True
 
+    def abandon(self) -> None:
+        """Let go of a file that could not be opened whole."""
+        if self._connection is not None:
+            self._lose_connection(self._connection)
+        self._unlock()
+
     def close(self) -> None:
         """Put everything into the file and let go of it."""
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
         try:
-            connection.set_wal_hook(None)
-            connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            if self._connection is not None:
+                self._connection.set_wal_hook(None)
+                self._connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.Error as error:
             # What is missing in the file is in the write-ahead log beside it.
             logger.warning("not checkpointed: %s", faults.sentence(error, self.path))
         finally:
-            connection.close(True)
+            self.abandon()
+
+    def _unlock(self) -> None:
+        lock, self.lock = self.lock, None
+        if lock is not None:
+            lock.release()

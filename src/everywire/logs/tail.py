@@ -1,0 +1,99 @@
+"""The newest messages of a log, in memory, shared by all who are only a little behind.
+
+For logs that keep their messages elsewhere. The tail holds every message above its floor, and
+every watermark above it, so it answers whoever goes on from there exactly as the log would. It
+begins with what is read at opening (after a restart all clients come back at once), takes each
+batch as it is handed over, and is bounded by bytes and number: dropping its oldest message raises
+the floor. A floor of 0 means that it holds all the log keeps, and so answers ``after=0`` too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from everywire.core.messages import Message
+from everywire.core.pages import Page, Query
+from everywire.core.positions import Openings
+from everywire.core.watermarks import Watermarks
+from everywire.logs.answers import answer
+from everywire.logs.kept import Kept
+
+TAIL_BYTES: Final = 32 * 1024 * 1024
+TAIL_MESSAGES: Final = 100_000
+
+_FORGET_FROM: Final = 10_000
+
+
+class Tail:
+    """See the module.
+
+    Args:
+        floor: Everything above it is put in.
+        log_floor: The log's own; watermarks are exact above it.
+        max_bytes: Bytes of messages, as `Message.size` counts them.
+        max_messages: Their number.
+    """
+
+    def __init__(
+        self,
+        floor: int,
+        log_floor: int,
+        max_bytes: int = TAIL_BYTES,
+        max_messages: int = TAIL_MESSAGES,
+    ) -> None:
+        self.floor = floor
+        self._kept = Kept()
+        self._watermarks = Watermarks(log_floor)
+        self._max_bytes = max_bytes
+        self._max_messages = max_messages
+        self._forget_at = _FORGET_FROM
+
+    def __len__(self) -> int:
+        return self._kept.count
+
+    @property
+    def size(self) -> int:
+        """Bytes of the messages held."""
+        return self._kept.size
+
+    def add(self, messages: Iterable[Message]) -> None:
+        """Take in what the log handed over."""
+        kept = self._kept
+        for message in messages:
+            kept.add(message)
+        while kept.size > self._max_bytes or kept.count > self._max_messages:
+            oldest = kept.drop_oldest()
+            if oldest is None:
+                return
+            self.floor = oldest.id
+
+    def trim(self, marks: Mapping[str, int], log_floor: int) -> None:
+        """Let go of what the log has trimmed.
+
+        Args:
+            marks: The newest lost position of each channel that lost something.
+            log_floor: The log's floor now.
+        """
+        kept, watermarks = self._kept, self._watermarks
+        watermarks.floor = max(watermarks.floor, log_floor)
+        for channel, mark in marks.items():
+            kept.drop_upto(channel, mark)
+            if mark > self.floor:
+                watermarks.raise_to(channel, mark)
+        if len(watermarks) > self._forget_at:
+            # Whoever stands below the floor is not answered here.
+            watermarks.forget_below(max(watermarks.floor, self.floor))
+            self._forget_at = 2 * len(watermarks) + _FORGET_FROM
+
+    def expire(self, now_ms: int) -> None:
+        """Let go of what has expired by itself."""
+        self._kept.drop_expired(now_ms)
+
+    def recent(self, query: Query, openings: Openings, now_ms: int) -> Page | None:
+        """Read after a position; None where the tail does not reach back so far."""
+        before = openings.unknown(query.after, query.upto)
+        after = query.after if before is None else before - 1
+        if after < self.floor:
+            return None
+        return answer(query, self._kept, openings, self._watermarks, now_ms)
