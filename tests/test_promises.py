@@ -169,7 +169,7 @@ class Promises(RuleBasedStateMachine):
         with contextlib.suppress(StopIteration):
             self.log.open(self).send(None)  # it does not wait
         self.hub = Hub(self.log.head(), RULES)
-        self.catch_up = CatchUp(self.log, self.hub, self.soon.append)
+        self.catch_up = CatchUp(self.log, self.hub, self.soon.append, page_messages=2)
 
     # The log's sink, as the node is
 

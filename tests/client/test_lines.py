@@ -71,7 +71,7 @@ def test_nothing_is_lost_or_added(chunks: list[bytes], limit: int) -> None:
 
 def test_pieces_are_taken_in_order_by_count_and_by_size() -> None:
     buffer = LineBuffer()
-    buffer.put([Piece(b"x" * size) for size in (1, 2, 300, 4)])
+    buffer.feed(b"".join(b"x" * size + b"\n" for size in (1, 2, 300, 4)))
     assert [len(piece.data) for piece in buffer.take(count=2, size=1000)] == [1, 2]
     assert [len(piece.data) for piece in buffer.take(count=2, size=10)] == [300]
     assert [len(piece.data) for piece in buffer.take(count=2, size=10)] == [4]
@@ -80,27 +80,27 @@ def test_pieces_are_taken_in_order_by_count_and_by_size() -> None:
 
 def test_a_full_buffer_makes_the_reader_wait() -> None:
     buffer = LineBuffer(capacity=100)
-    assert buffer.put([Piece(b"x" * 100)])
-    waited = threading.Event()
+    assert buffer.feed(b"x" * 100 + b"\n")
+    fed = threading.Event()
 
-    def put() -> None:
-        buffer.put([Piece(b"y")])
-        waited.set()
+    def feed() -> None:
+        buffer.feed(b"y\n")
+        fed.set()
 
-    reader = threading.Thread(target=put)
+    reader = threading.Thread(target=feed)
     reader.start()
-    assert not waited.is_set()
+    assert not fed.is_set()
     assert buffer.take(10, 1000) == [Piece(b"x" * 100)]
-    assert waited.wait(10)
+    assert fed.wait(10)
     reader.join()
     assert buffer.take(10, 1000) == [Piece(b"y")]
 
 
 def test_a_reader_that_waits_is_let_go_at_the_end() -> None:
     buffer = LineBuffer(capacity=100)
-    buffer.put([Piece(b"x" * 100)])
+    buffer.feed(b"x" * 100 + b"\n")
     taken: list[bool] = []
-    reader = threading.Thread(target=lambda: taken.append(buffer.put([Piece(b"y")])))
+    reader = threading.Thread(target=lambda: taken.append(buffer.feed(b"y\n")))
     reader.start()
     buffer.finish()
     reader.join(10)
@@ -109,14 +109,23 @@ def test_a_reader_that_waits_is_let_go_at_the_end() -> None:
 
 def test_empty_lines_fill_it_too() -> None:
     buffer = LineBuffer(capacity=1000)
-    buffer.put([Piece(b"")] * 16)
+    buffer.feed(b"\n" * 16)
     assert buffer._size >= 1000
+
+
+def test_the_end_makes_a_line_of_what_has_no_line_feed() -> None:
+    buffer = LineBuffer()
+    buffer.feed(b"one\ntwo")
+    assert buffer.take(10, 1000) == [Piece(b"one")]
+    buffer.finish()
+    buffer.finish()
+    assert buffer.take(10, 1000) == [Piece(b"two")]
 
 
 def test_it_is_drained_when_all_is_taken_and_nothing_comes() -> None:
     buffer = LineBuffer()
     assert not buffer.drained
-    buffer.put([Piece(b"a")])
+    buffer.feed(b"a\n")
     buffer.finish()
     assert not buffer.drained
     buffer.take(1, 1)
@@ -125,11 +134,13 @@ def test_it_is_drained_when_all_is_taken_and_nothing_comes() -> None:
 
 def test_waits_end_when_there_is_something() -> None:
     buffer = LineBuffer()
-    buffer.put([Piece(b"a"), Piece(b"b")])
-    buffer.wait(3600)
-    buffer.settle(count=2, size=1000, seconds=3600)
-    buffer.settle(count=1000, size=1, seconds=3600)
+    assert not buffer.wait(0)
+    assert not buffer.settle(count=1, size=1, seconds=0)
+    buffer.feed(b"a\nb\n")
+    assert buffer.wait(3600)
+    assert buffer.settle(count=2, size=1000, seconds=3600)
+    assert buffer.settle(count=1000, size=1, seconds=3600)
     buffer.finish()
-    buffer.settle(count=1000, size=1000, seconds=3600)
+    assert not buffer.settle(count=1000, size=1000, seconds=3600)
     buffer.take(2, 10)
-    buffer.wait(3600)
+    assert buffer.wait(3600)

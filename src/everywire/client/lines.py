@@ -5,7 +5,7 @@ went in. A line that is longer than a message may be is cut into pieces, where i
 border of a character; that is done as it comes, so that a stream without line feeds takes no more
 memory than one piece.
 
-`LineBuffer` stands between the thread that reads and the one that sends. It is bounded: when it is
+`LineBuffer` cuts what it is fed and stands between the thread that reads and the one that sends. It is bounded: when it is
 full, the reader waits, and so does whoever writes to it. It never waits longer than `SLICE`, since
 a signal handler can only leave a mark, and somebody has to look.
 """
@@ -28,7 +28,7 @@ SLICE: Final = 0.1
 """Seconds after which a wait looks whether it should go on."""
 
 _OVERHEAD: Final = 64
-"""What an empty line costs in memory, roughly."""
+"""What a line costs in memory beside its bytes, roughly."""
 
 
 class Piece(NamedTuple):
@@ -90,10 +90,10 @@ def _border(data: Sequence[int], limit: int) -> int:
 
 
 class LineBuffer:
-    """Pieces between a reader and a sender, in two threads.
+    """Lines between a reader and a sender, in two threads.
 
     Args:
-        capacity: Bytes, from which on `put` waits.
+        capacity: Bytes, from which on `feed` waits.
         clock: Seconds, never going back.
     """
 
@@ -102,13 +102,14 @@ class LineBuffer:
     ) -> None:
         self._capacity = capacity
         self._clock = clock
+        self._cutter = LineCutter()
         self._pieces: deque[Piece] = deque()
         self._size = 0
         self._finished = False
         self._changed = threading.Condition()
 
-    def put(self, pieces: Sequence[Piece]) -> bool:
-        """Add pieces, when there is room.
+    def feed(self, chunk: bytes) -> bool:
+        """Add bytes, when there is room.
 
         Returns:
             False: `finish` was called, nothing is taken any more.
@@ -118,47 +119,54 @@ class LineBuffer:
                 self._changed.wait(SLICE)
             if self._finished:
                 return False
-            self._pieces.extend(pieces)
-            self._size += sum(map(_cost, pieces))
-            self._changed.notify_all()
+            self._add(self._cutter.feed(chunk))
         return True
 
     def finish(self) -> None:
-        """Nothing more will come."""
+        """Nothing more will come; a line without a line feed is one now."""
         with self._changed:
             self._finished = True
-            self._changed.notify_all()
+            self._add(self._cutter.finish())
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is held."""
-        return not self._pieces
+    def _add(self, pieces: Sequence[Piece]) -> None:
+        self._pieces.extend(pieces)
+        self._size += sum(map(_cost, pieces))
+        self._changed.notify_all()
 
     @property
     def drained(self) -> bool:
         """Whether nothing is held and nothing more will come."""
         return self._finished and not self._pieces
 
-    def wait(self, seconds: float) -> None:
-        """Wait until something is held or nothing more will come, at most so long."""
+    def wait(self, seconds: float) -> bool:
+        """Wait until a line is held or nothing more will come, at most so long.
+
+        Returns:
+            Whether it is so.
+        """
         with self._changed:
             if not (self._pieces or self._finished):
                 self._changed.wait(seconds)
+            return bool(self._pieces or self._finished)
 
-    def settle(self, count: int, size: int, seconds: float) -> None:
+    def settle(self, count: int, size: int, seconds: float) -> bool:
         """Wait until so much is held or nothing more will come, at most so long.
 
         Args:
             count: Pieces.
-            size: Bytes of data.
+            size: Bytes.
+
+        Returns:
+            Whether so much is held.
         """
         until = self._clock() + seconds
         with self._changed:
-            while not self._finished and len(self._pieces) < count and self._size < size:
+            while len(self._pieces) < count and self._size < size:
                 left = until - self._clock()
-                if left <= 0:
-                    return
+                if self._finished or left <= 0:
+                    return False
                 self._changed.wait(left)
+            return True
 
     def take(self, count: int, size: int) -> list[Piece]:
         """Take out pieces in order: so many, or so many bytes of data, but at least one.

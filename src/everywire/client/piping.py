@@ -1,6 +1,6 @@
 """Lines into messages, through server restarts, each once.
 
-Two threads: one reads and cuts (`feed`), the other gathers and sends (`run`). What gathered is sent
+Two threads: one reads (`feed`), the other gathers and sends (`run`). What gathered is sent
 as one list with one idempotency key, one list at a time; so order is kept, and a list whose answer
 was lost can be repeated until it is acknowledged, though not longer than the server remembers the
 key. While the server is away a bounded amount is held, then the reader stops reading.
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from everywire.client.errors import Refused, Unreachable
-from everywire.client.lines import SLICE, LineBuffer, LineCutter, Piece
+from everywire.client.lines import SLICE, LineBuffer, Piece
 from everywire.client.publisher import Publisher, draft
 from everywire.client.retry import MAX_PATIENCE, Backoff, Patience
 
@@ -93,7 +93,7 @@ class Pipe:
         self._sequence = 0
         self._away_since: float | None = None
         self._current: Patience | None = None
-        self._read_until: float | None = None
+        self._read_until = 0.0
         self._publisher = Publisher(
             url, token=token, notify=self._away, backoff=backoff, clock=clock, sleep=self._nap
         )
@@ -104,12 +104,10 @@ class Pipe:
         Args:
             read: Returns the next bytes, nothing at the end.
         """
-        cutter = LineCutter()
         try:
             while chunk := read():
-                if not self._buffer.put(cutter.feed(chunk)):
+                if not self._buffer.feed(chunk):
                     return
-            self._buffer.put(cutter.finish())
         finally:
             self._buffer.finish()
 
@@ -125,7 +123,7 @@ class Pipe:
             while not ended:
                 self._gather()
                 pieces = self._buffer.take(MAX_LINES, MAX_BYTES)
-                ended = self._at_end()
+                ended = self._buffer.drained
                 self._send(pieces, ended)
         finally:
             # Where sending failed, the reader must not wait for room for ever.
@@ -134,23 +132,19 @@ class Pipe:
 
     def interrupt(self) -> None:
         """Come to an end. Takes no lock: a signal handler may call it."""
-        now = self._clock()
+        self._read_until = self._clock() + _STRAGGLERS
         self.interrupted = True
-        self._read_until = now + _STRAGGLERS
         if self._current is not None:
             self._current.shorten(_LAST_WORDS)
 
     def _gather(self) -> None:
         """Wait for a line, and a little for others."""
         buffer = self._buffer
-        while buffer.empty and not buffer.drained and not self.interrupted:
-            buffer.wait(SLICE)
-        buffer.settle(MAX_LINES, MAX_BYTES, LINGER)
-        if self._read_until is not None and self._clock() >= self._read_until:
+        while not self.interrupted and not buffer.wait(SLICE):
+            pass
+        more = buffer.settle(MAX_LINES, MAX_BYTES, LINGER)
+        if self.interrupted and not (more and self._clock() < self._read_until):
             buffer.finish()
-
-    def _at_end(self) -> bool:
-        return self._buffer.drained or (self.interrupted and self._buffer.empty)
 
     def _send(self, pieces: list[Piece], ended: bool) -> None:
         drafts = [_draft(self._channel, self._event, piece.data) for piece in pieces]

@@ -65,15 +65,15 @@ export class PublishBox {
   }
 
   async #send() {
-    const message = {
+    const head = {
       channel: this.channel,
       event: find(this.form, "#event").value,
       idempotency_key: newKey(),
-      ...dataOf(find(this.form, "#data").value),
     };
+    const body = withData(head, find(this.form, "#data").value);
     const backoff = new Backoff();
     for (let attempt = 1; ; attempt += 1) {
-      const answer = await this.#attempt(JSON.stringify(message));
+      const answer = await this.#attempt(body);
       if (answer.id !== undefined) return answer;
       if (!answer.passing || attempt === ATTEMPTS) throw new Error(`Not published: ${answer.why}`);
       say(this.outcome, `${answer.why}; trying again with the same key.`);
@@ -109,14 +109,14 @@ export class PublishBox {
   }
 }
 
-/** What is JSON goes as JSON, anything else as text. */
-function dataOf(text) {
+/** A publish, encoded. What is JSON goes in as it was typed, anything else as text. */
+function withData(head, text) {
   try {
     JSON.parse(text);
   } catch {
-    return { data: text, encoding: "text" };
+    return JSON.stringify({ ...head, data: text, encoding: "text" });
   }
-  return { data: JSON.parse(text) };
+  return `${JSON.stringify(head).slice(0, -1)},"data":${text}}`;
 }
 
 /** 16 random bytes, in hexadecimal. */

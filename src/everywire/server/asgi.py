@@ -17,7 +17,6 @@ from everywire.core.errors import EverywireError, LogRefused, RequestError
 from everywire.server.asgi_outlets import StreamOutlet
 from everywire.server.asgi_websocket import serve_websocket
 from everywire.server.event_stream import EventStream, open_stream, stream_headers
-from everywire.server.uvicorn_handover import NODE
 from everywire.server.messages import Request, Response, internal_error, problem
 from everywire.server.node import Node
 from everywire.server.polling import Poll
@@ -31,6 +30,8 @@ from everywire.server.routes import (
     ready,
 )
 from everywire.server.trust import PREFLIGHT_HEADERS, cross_origin_headers
+from everywire.server.uvicorn_handover import NODE
+from everywire.wires.queries import StreamRequest
 
 logger = logging.getLogger("everywire.server")
 
@@ -88,31 +89,29 @@ class ServerApplication:
         try:
             self.node.trust.admit(request)
             route = match(request.method, request.path)
-            if route is None:
-                await self._page(request, scope, receive, send)
+            if route is None and self._pages is not None:
+                await self._pages(scope, receive, send)
                 return
-            if route.name == "events":
-                await self._stream(request, receive, send)
-                return
-            response = await self._answer(request, route, receive)
+            answer = await self._answer(request, route, receive)
         except EverywireError as error:
-            response = problem(error)
+            answer = problem(error)
         except Exception:
             logger.exception("serving a request failed")
-            response = problem(internal_error())
-        if response is not None:
-            await send_response(send, response, request.origin)
+            answer = problem(internal_error())
+        if isinstance(answer, StreamRequest):
+            await self._stream(request, answer, receive, send)
+        elif answer is not None:
+            await send_response(send, answer, request.origin)
 
-    async def _page(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._pages is None:
-            error = RequestError("not_found", f"there is nothing at {request.path[:200]}")
-            await send_response(send, problem(error), request.origin)
-        else:
-            await self._pages(scope, receive, send)
-
-    async def _answer(self, request: Request, route: Route, receive: Receive) -> Response | None:
-        """The answer; None where the client has gone meanwhile."""
+    async def _answer(
+        self, request: Request, route: Route | None, receive: Receive
+    ) -> Response | StreamRequest | None:
+        """The answer, or what to stream; None where the client has gone meanwhile."""
         node = self.node
+        if route is None:
+            raise RequestError("not_found", f"there is nothing at {request.path[:200]}")
+        if route.name == "events":
+            return open_stream(node, request)
         if route.name == "updates":
             return await self._poll(request, receive)
         if route.name in ("publish", "publish_raw"):
@@ -127,7 +126,7 @@ class ServerApplication:
             return ready(node)
         if route.name == "preflight":
             return Response(204, b"", PREFLIGHT_HEADERS)
-        return problem(RequestError("bad_request", "a WebSocket needs an Upgrade", status=426))
+        raise RequestError("bad_request", "a WebSocket needs an Upgrade", status=426)
 
     async def _publish(self, request: Request, route: Route, receive: Receive) -> Response:
         body = await read_body(receive, self.node.limits.max_body_bytes)
@@ -139,27 +138,20 @@ class ServerApplication:
     async def _poll(self, request: Request, receive: Receive) -> Response | None:
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         poll = Poll(self.node, request, answer.set_result)
-        poll.start()
         gone = asyncio.ensure_future(_disconnected(receive))
         try:
+            poll.start()
             await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
         finally:
             gone.cancel()
             poll.gone()
         return answer.result() if answer.done() else None
 
-    async def _stream(self, request: Request, receive: Receive, send: Send) -> None:
-        asked = open_stream(self.node, request)
-        if isinstance(asked, Response):
-            await send_response(send, asked, request.origin)
-            return
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": list(stream_headers(request)),
-            }
-        )
+    async def _stream(
+        self, request: Request, asked: StreamRequest, receive: Receive, send: Send
+    ) -> None:
+        headers = list(stream_headers(request))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         outlet = StreamOutlet(self.node, send)
         stream = EventStream(self.node, asked, outlet, request.peer)
         outlet.subscriber = stream.subscriber

@@ -150,9 +150,6 @@ class SocketOutlet(Outlet):
         self._wake.set()
         self.reading.set()
 
-    def abort(self) -> None:
-        """An ASGI server can only be asked to close."""
-
     def pause(self) -> None:
         """Do not ask for messages."""
         self.reading.clear()

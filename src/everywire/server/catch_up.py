@@ -48,12 +48,20 @@ class CatchUp:
         log: Where pages come from.
         hub: Who is level.
         soon: Runs a callback in the loop's next turn.
+        page_messages: Messages in a page.
     """
 
-    def __init__(self, log: Log, hub: Hub, soon: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(
+        self,
+        log: Log,
+        hub: Hub,
+        soon: Callable[[Callable[[], None]], object],
+        page_messages: int = PAGE_MESSAGES,
+    ) -> None:
         self._log = log
         self._hub = hub
         self._soon = soon
+        self._page_messages = page_messages
         self._waiting: deque[_Waiting] = deque()
         self._failed: list[Subscriber] = []
         self._wake = asyncio.Event()
@@ -108,7 +116,7 @@ class CatchUp:
             tuple(sorted(subscription.patterns)),
             subscription.position,
             self._hub.position,
-            PAGE_MESSAGES,
+            self._page_messages,
             PAGE_BYTES,
             subscription.waived,
         )
@@ -137,25 +145,27 @@ class CatchUp:
                 continue
             try:
                 page = await self._log.read(query)
+                subscriber.reading = False
+                if subscription in subscriber.subscriptions and subscription.version == version:
+                    self._send(subscriber, subscription, page, None)
+                self.pump(subscriber)
             except LogUnavailable as error:
-                # It stays where it is; the next tick of the log tries again.
                 logger.warning("a subscriber waits for the log: %s", error.message)
-                self._failed.append(subscriber)
-                continue
+                self._try_again(subscriber)
             except Exception:
                 logger.exception("reading for a subscriber failed")
-                self._failed.append(subscriber)
-                continue
-            subscriber.reading = False
-            if subscription in subscriber.subscriptions and subscription.version == version:
-                self._send(subscriber, subscription, page, None)
-            self.pump(subscriber)
+                self._try_again(subscriber)
+
+    def _try_again(self, subscriber: Subscriber) -> None:
+        """It stays where it is until the next tick of the log."""
+        subscriber.reading = True
+        self._failed.append(subscriber)
 
     def _send(
         self, subscriber: Subscriber, subscription: Subscription, page: Page, key: _Key | None
     ) -> None:
         """Write a page and move the subscription to its end."""
-        subscription.position = page.last
+        before, subscription.position = subscription.position, page.last
         subscription.waived = page.marks
         for item in page.items:
             if isinstance(item, Gap):
@@ -164,7 +174,13 @@ class CatchUp:
         if page.left or subscription.owed:
             page = structs.replace(page, items=subscription.settle(page.items, page.left))
             key = None
-        data = self._encoded(subscriber, subscription, page, key)
+        try:
+            data = self._encoded(subscriber, subscription, page, key)
+        except Exception:
+            logger.exception("a page could not be written")
+            subscription.position = before
+            self._try_again(subscriber)
+            return
         if data:
             subscriber.write(data)
         if page.complete and page.last >= self._hub.position:

@@ -14,7 +14,7 @@ from everywire.core.access import OPEN
 from everywire.core.errors import LogUnavailable
 from everywire.core.subscriptions import Subscriber
 from everywire.core.wheel import Timer
-from everywire.server.messages import Headers, Request, Response
+from everywire.server.messages import NO_STORE, Headers, Request, Response
 from everywire.server.publishing import public_name
 from everywire.server.subscribing import all_ended, check_access, subscribe
 from everywire.server.trust import cross_origin_headers
@@ -63,9 +63,15 @@ def open_stream(node: Node, request: Request) -> StreamRequest | Response:
             raise
         # A browser's EventSource never tries again after a 503; this it understands.
         return Response(200, sse.retry(error.retry_ms), HEADERS)
-    if asked.since and all_ended(node, asked.channels, asked.patterns, asked.since):
-        return Response(204)
+    if asked.since and _past_the_end(node, asked, asked.since):
+        return Response(204, b"", (NO_STORE,))
     return asked
+
+
+def _past_the_end(node: Node, asked: StreamRequest, since: int) -> bool:
+    """Whether nothing can come any more. Of an unknown position that has still to be said."""
+    known = node.log.openings().unknown(since, node.hub.position) is None
+    return known and all_ended(node, asked.channels, asked.patterns, since)
 
 
 def _is_event_source(request: Request) -> bool:

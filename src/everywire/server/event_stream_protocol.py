@@ -9,11 +9,24 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from everywire.server.event_stream import EventStream
+from everywire.server.closing import ClosingWatch, close
+from everywire.server.event_stream import EventStream, stream_headers
+from everywire.server.http_head import head_of
+from everywire.server.messages import Headers, Request
 from everywire.wires.queries import StreamRequest
 
 if TYPE_CHECKING:
     from everywire.server.node import Node
+
+
+def stream_head(request: Request, defaults: Headers) -> bytes:
+    """The head of the answer that a stream is.
+
+    Args:
+        request: What it answers.
+        defaults: Headers that every answer has.
+    """
+    return head_of(200, defaults, ((b"connection", b"close"), *stream_headers(request)))
 
 
 class EventStreamProtocol(asyncio.Protocol):
@@ -21,13 +34,13 @@ class EventStreamProtocol(asyncio.Protocol):
 
     Args:
         node: The server.
-        transport: Taken over; the head of the answer is written already.
+        transport: Taken over.
         asked: What to stream.
         peer: IP address of the client.
         connections: The HTTP server's set of connections to wait for when it stops.
     """
 
-    __slots__ = ("_closed", "_connections", "_node", "_stream", "_transport", "write")
+    __slots__ = ("_closed", "_connections", "_node", "_stream", "_transport", "_watch", "write")
 
     def __init__(
         self,
@@ -41,12 +54,14 @@ class EventStreamProtocol(asyncio.Protocol):
         self._transport = transport
         self._connections = connections
         self._closed = False
+        self._watch: ClosingWatch | None = None
         self.write = transport.write
         self._stream = EventStream(node, asked, self, peer)
         connections.add(self)
 
-    def start(self, asked: StreamRequest) -> None:
-        """Begin to stream."""
+    def start(self, asked: StreamRequest, head: bytes) -> None:
+        """Write the head of the answer, and begin to stream."""
+        self.write(head)
         self._stream.start(asked)
 
     def data_received(self, data: bytes) -> None:
@@ -66,6 +81,8 @@ class EventStreamProtocol(asyncio.Protocol):
         """The socket is gone."""
         self._connections.discard(self)
         self._closed = True
+        if self._watch is not None:
+            self._watch.stop()
         self._stream.gone()
 
     def shutdown(self) -> None:
@@ -75,5 +92,6 @@ class EventStreamProtocol(asyncio.Protocol):
 
     def close(self) -> None:
         """Send what is left, then end."""
-        self._closed = True
-        self._transport.close()
+        if not self._closed:
+            self._closed = True
+            self._watch = close(self._node, self._transport)

@@ -31,9 +31,6 @@ class SizedBody:
 
     Args:
         size: Bytes.
-
-    Attributes:
-        done: It has come whole.
     """
 
     __slots__ = ("_left",)
@@ -43,6 +40,7 @@ class SizedBody:
 
     @property
     def done(self) -> bool:
+        """It has come whole."""
         return self._left == 0
 
     def take(self, data: bytes, start: int = 0) -> int:

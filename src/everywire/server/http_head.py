@@ -54,7 +54,11 @@ def answer_of(
     headers = [*response.headers, *cross_origin_headers(origin)]
     if response.status != HTTPStatus.NO_CONTENT:
         headers.append((b"content-length", b"%d" % len(response.body)))
-    headers.append((b"connection", b"keep-alive" if keep_alive else b"close"))
+    options = b"keep-alive" if keep_alive else b"close"
+    if response.status == HTTPStatus.UPGRADE_REQUIRED:
+        # Whoever sends Upgrade names it here, so that it goes no further (RFC 9110, 7.8).
+        options += b", upgrade"
+    headers.append((b"connection", options))
     head = head_of(response.status, defaults, headers)
     bare = request is not None and request.method == "HEAD"
     return head if bare else head + response.body

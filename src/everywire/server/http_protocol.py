@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from everywire.core.errors import EverywireError, RequestError
 from everywire.server.closing import ClosingWatch, close, linger
-from everywire.server.event_stream import open_stream, stream_headers
-from everywire.server.event_stream_protocol import EventStreamProtocol
-from everywire.server.http_head import answer_of, head_of
+from everywire.server.event_stream import open_stream
+from everywire.server.event_stream_protocol import EventStreamProtocol, stream_head
+from everywire.server.http_head import answer_of
 from everywire.server.http_reader import RequestReader
 from everywire.server.messages import Request, Response, internal_error, problem
 from everywire.server.patience import Part, Patience
@@ -281,13 +281,12 @@ class HTTPProtocol(asyncio.Protocol):
             self._keep_alive = self._keep_alive and asked.status != 200
             self._respond(asked)
             return
-        head = [(b"connection", b"close"), *stream_headers(request)]
         self._resume()
         transport = self._leave()
-        transport.write(head_of(200, self._uvicorn.server_state.default_headers, head))
-        stream = EventStreamProtocol(node, transport, asked, self._peer, self._connections)
-        transport.set_protocol(stream)
-        _begin(transport, lambda: stream.start(asked))
+        protocol = EventStreamProtocol(node, transport, asked, self._peer, self._connections)
+        transport.set_protocol(protocol)
+        defaults = self._uvicorn.server_state.default_headers
+        _begin(transport, lambda: protocol.start(asked, stream_head(request, defaults)))
 
     def _upgrade(self, request: Request) -> None:
         node = self._node
@@ -300,11 +299,10 @@ class HTTPProtocol(asyncio.Protocol):
         )
         self._resume()
         transport = self._leave()
-        transport.write(upgrade.response_head)
+        protocol = WebSocketProtocol(node, transport, asked, upgrade, self._peer, self._connections)
+        transport.set_protocol(protocol)
         _, rest, _ = self._reader.release()
-        socket = WebSocketProtocol(node, transport, asked, upgrade, self._peer, self._connections)
-        transport.set_protocol(socket)
-        _begin(transport, lambda: socket.start(asked, rest))
+        _begin(transport, lambda: protocol.start(asked, upgrade.response_head, rest))
 
     # Answering
 

@@ -74,6 +74,22 @@ class Request:
         return [value.decode("latin-1") for key, value in self.headers if key == name]
 
 
+class MethodNotAllowed(RequestError):
+    """The path is there, but not for this method.
+
+    Args:
+        method: As it came.
+        path: As it came.
+        allowed: The methods that are, for the ``Allow`` header (RFC 9110, 15.5.6).
+    """
+
+    def __init__(self, method: str, path: str, allowed: Sequence[str]) -> None:
+        self.allowed = ", ".join(allowed)
+        super().__init__(
+            "method_not_allowed", f"{method} is not for {path[:200]}; allowed are {self.allowed}"
+        )
+
+
 class Response:
     """An answer with a whole body.
 
@@ -106,6 +122,8 @@ def problem(error: EverywireError) -> Response:
         headers.append((b"retry-after", str(max(1, error.retry_ms // 1000)).encode()))
     else:
         status, code, detail = 500, "internal", "the server failed; its log says more"
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allowed.encode()))
     if status == HTTPStatus.UPGRADE_REQUIRED:
         headers += [(b"upgrade", b"websocket"), (b"sec-websocket-version", b"13")]
     fields: dict[str, Any] = {

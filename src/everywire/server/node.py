@@ -108,14 +108,20 @@ class Node:
 
     def advance(self, position: int) -> None:
         """Everything up to a position was handed over."""
-        self.hub.position = max(self.hub.position, position)
+        if position > self.hub.position:
+            self.hub.position = position
+            self.catch_up.forget_pages()
 
     def write(self, delivery: Delivery) -> None:
         """Carry out what the hub decided."""
         self.catch_up.forget_pages()
         for data, subscribers in delivery.writes:
             for subscriber in subscribers:
-                subscriber.write(data)
+                try:
+                    subscriber.write(data)
+                except Exception:
+                    # Nobody else is to miss the batch for it.
+                    logger.exception("writing to a subscriber failed")
         for channel, subscribers in delivery.ended:
             for subscriber in subscribers:
                 subscriber.owner.channel_ended(channel)

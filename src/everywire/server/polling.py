@@ -8,7 +8,7 @@ channels share.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from everywire.core.access import OPEN
@@ -24,7 +24,7 @@ from everywire.server.publishing import public_name
 from everywire.server.subscribing import all_ended, check_access
 from everywire.wires import longpoll
 from everywire.wires.envelope import envelope
-from everywire.wires.queries import Query, poll_request
+from everywire.wires.queries import PollRequest, Query, poll_request
 
 if TYPE_CHECKING:
     from everywire.server.node import Node
@@ -41,12 +41,17 @@ class PollFormat:
         hub: Where the log stands, for ephemeral messages, which have no position.
         limit: Messages in an answer.
         ended: Channels of these polls that ended before.
+        named: Channels asked for by name, where there are patterns too; None: all are. Of the
+            others an end is not told.
     """
 
-    def __init__(self, hub: Hub, limit: int, ended: tuple[str, ...]) -> None:
+    def __init__(
+        self, hub: Hub, limit: int, ended: tuple[str, ...], named: tuple[str, ...] | None
+    ) -> None:
         self._hub = hub
         self._limit = limit
         self._ended = ended
+        self._named = named
 
     def message(self, message: Message) -> bytes:
         """A message object."""
@@ -65,14 +70,24 @@ class PollFormat:
                 break
             count += 1
         messages = messages[:count]
-        ended = [*self._ended, *(m.channel for m in messages if m.final)]
-        last_id = messages[-1].id or self._hub.position
-        body = longpoll.body(parts[:count], last_id, (), ended)
+        final = [m.channel for m in messages if m.final]
+        if self._named is not None:
+            final = [channel for channel in final if channel in self._named]
+        last_id = messages[-1].id
+        body = longpoll.body(
+            parts[:count], last_id or self._hub.position, (), (*self._ended, *final)
+        )
+        if not last_id:
+            return Ephemeral(body)
         return ShortLived(body) if any(m.expires for m in messages) else body
 
 
 class ShortLived(bytes):
     """The body of an answer whose messages expire soon: it must not live on in a cache."""
+
+
+class Ephemeral(ShortLived):
+    """The body of an answer that is nowhere else: it cannot be read again later."""
 
 
 class PollFormats:
@@ -84,15 +99,16 @@ class PollFormats:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._formats: dict[tuple[int, tuple[str, ...]], PollFormat] = {}
+        self._formats: dict[tuple[int, tuple[str, ...], tuple[str, ...] | None], PollFormat] = {}
 
-    def of(self, limit: int, ended: tuple[str, ...]) -> PollFormat:
+    def of(self, asked: PollRequest, ended: tuple[str, ...]) -> PollFormat:
         """The one that all polls alike share."""
-        wire = self._formats.get((limit, ended))
+        key = (asked.limit, ended, asked.channels if asked.patterns else None)
+        wire = self._formats.get(key)
         if wire is None:
             if len(self._formats) >= MAX_FORMATS:
                 self._formats.clear()
-            wire = self._formats[limit, ended] = PollFormat(self._hub, limit, ended)
+            wire = self._formats[key] = PollFormat(self._hub, *key)
         return wire
 
 
@@ -113,12 +129,15 @@ class Poll:
         "_asked",
         "_cacheable",
         "_gone",
+        "_hurried",
         "_lingering",
         "_node",
         "_peer",
         "_position",
         "_respond",
         "_timer",
+        "_until",
+        "_waived",
         "subscriber",
     )
 
@@ -134,6 +153,9 @@ class Poll:
             asked.connection is None and not asked.ephemeral and not has_credential(request)
         )
         self._position = 0
+        self._waived: Mapping[str, int] = {}
+        self._until = 0.0
+        self._hurried = False
         self._lingering = False
         self._gone = False
         self._timer: Timer | None = None
@@ -153,57 +175,81 @@ class Poll:
 
     def _look(self) -> None:
         """Read what the log has; without waiting where its tail reaches back far enough."""
-        query = self._query()
-        page = self._node.log.recent(query)
-        if page is None:
-            self._node.ask(self._node.log.read(query), self._read, self._failed)
-        else:
-            self._read(page)
+        while True:
+            query = self._query()
+            page = self._node.log.recent(query)
+            if page is None:
+                self._node.ask(self._node.log.read(query), self._read, self._failed)
+                return
+            if self._taken(page):
+                return
 
     def _query(self) -> LogQuery:
-        asked = self._asked
-        upto = max(self._node.hub.position, 0)
-        return LogQuery(asked.channels, asked.patterns, self._position, upto, asked.limit)
+        asked, upto = self._asked, self._node.hub.position
+        return LogQuery(
+            asked.channels,
+            asked.patterns,
+            self._position,
+            upto,
+            asked.limit,
+            waived=self._waived,
+        )
 
     def _read(self, page: Page) -> None:
-        if self._gone:
-            return
+        if not self._gone and not self._taken(page):
+            self._look()
+
+    def _taken(self, page: Page) -> bool:
+        """Answer with a page, or wait where it is the last; False: there is more to be read."""
         name = self._name()
-        if any(isinstance(i, Gap) or i.echo or i.connection != name for i in page.items):
+        if any(
+            isinstance(i, Gap) or i.echo or name is None or i.connection != name for i in page.items
+        ):
             self._answer_page(page)
-            return
+            return True
         # Nothing, or nothing but its own echo.
-        self._position = page.last
-        if not page.complete:
-            self._look()
-        elif page.last < self._node.hub.position:
-            # The log was read on another thread, and has moved meanwhile.
-            self._look()
-        else:
-            self._nothing_there()
+        self._position, self._waived = page.last, page.marks
+        if not page.complete or page.last < self._node.hub.position:
+            # The log may have moved, if it was read on another thread.
+            return False
+        self._nothing_there()
+        return True
 
     def _nothing_there(self) -> None:
         asked, node = self._asked, self._node
-        if asked.wait == 0 or all_ended(node, asked.channels, asked.patterns, self._position):
+        hurried = self._hurried or asked.wait == 0
+        if hurried or all_ended(node, asked.channels, asked.patterns, self._position):
             self._answer_nothing()
-        elif node.draining:
-            self.drain()
         else:
             self._wait()
 
     def _wait(self) -> None:
         """Listen, and look at the clock."""
+        node = self._node
+        if self.subscriber is None:
+            self.subscriber = self._listen()
+            wait = self._asked.wait * (1 - random.uniform(0, WAIT_JITTER))
+            self._until = node.time() + wait
+        self._lingering = False
+        self._start_timer(self._answer_nothing, max(0.0, self._until - node.time()))
+
+    def _start_timer(self, action: Callable[[], None], seconds: float) -> None:
+        if self._timer is None:
+            self._timer = Timer(action)
+        self._timer.action = action
+        self._node.after(seconds, self._timer)
+
+    def _listen(self) -> Subscriber:
         node, asked = self._node, self._asked
         ended = tuple(self._ended(self._position))
-        wire = node.poll_formats.of(asked.limit, ended)
-        self.subscriber = Subscriber(wire, self._heard, self, self._name(), asked.ephemeral)
+        wire = node.poll_formats.of(asked, ended)
+        subscriber = Subscriber(wire, self._heard, self, self._name(), asked.ephemeral)
         running = [channel for channel in asked.channels if channel not in ended]
         subscription = Subscription(running, asked.patterns, self._position)
-        node.hub.enter(self.subscriber)
-        node.hub.subscribe(self.subscriber, subscription)
-        node.hub.caught_up(self.subscriber, subscription)
-        self._timer = Timer(self._answer_nothing)
-        node.after(asked.wait * (1 - random.uniform(0, WAIT_JITTER)), self._timer)
+        node.hub.enter(subscriber)
+        node.hub.subscribe(subscriber, subscription)
+        node.hub.caught_up(subscriber, subscription)
+        return subscriber
 
     def _heard(self, body: bytes) -> None:
         """The first batch has come."""
@@ -212,10 +258,9 @@ class Poll:
         rules = self._node.settings.rules
         names = self._asked.channels + self._asked.patterns
         linger = max(rules.of(name).linger for name in names)
-        if linger and self._timer is not None:
+        if linger and not isinstance(body, Ephemeral):
             self._lingering = True
-            self._timer.action = self._look
-            self._node.after(linger, self._timer)
+            self._start_timer(self._look, linger)
             return
         self._answer(body, self._caching(not isinstance(body, ShortLived)))
 
@@ -276,8 +321,13 @@ class Poll:
     # The end
 
     def drain(self) -> None:
-        """Answer at once; the client asks the next server."""
-        self._answer_nothing()
+        """Answer at once with what there is; the client asks the next server."""
+        self._hurried = True
+        if self._lingering:
+            self._look()
+        elif self.subscriber is not None:
+            self._answer_nothing()
+        # Else the log is being read, and what comes of it is the answer.
 
     def gone(self) -> None:
         """Answered, or the connection is no more."""

@@ -18,7 +18,13 @@ from everywire.core.channels import check_channel
 from everywire.core.errors import EverywireError, RequestError, bad_request
 from everywire.core.pages import Page
 from everywire.core.pages import Query as LogQuery
-from everywire.server.messages import Request, Response, json_response, problem
+from everywire.server.messages import (
+    MethodNotAllowed,
+    Request,
+    Response,
+    json_response,
+    problem,
+)
 from everywire.server.publishing import Published, public_name
 from everywire.wires import longpoll
 from everywire.wires.publishing import PublishRequest, parse_publish, parse_raw
@@ -34,8 +40,8 @@ _FIXED: Final[dict[str, dict[str, str]]] = {
     "/events": {"GET": "events"},
     "/updates": {"GET": "updates"},
     "/publish": {"POST": "publish"},
-    "/health": {"GET": "health"},
-    "/ready": {"GET": "ready"},
+    "/health": {"GET": "health", "HEAD": "health"},
+    "/ready": {"GET": "ready", "HEAD": "ready"},
 }
 _CHANNEL: Final = {"GET": "channel", "POST": "publish_raw"}
 _MESSAGES: Final = {"GET": "messages"}
@@ -57,7 +63,7 @@ def match(method: str, path: str) -> Route | None:
     """Find the route of a request; None where the path is not one of ours.
 
     Raises:
-        RequestError: ``method_not_allowed``.
+        MethodNotAllowed: The path is ours, but not for this method.
     """
     channel = ""
     methods = _FIXED.get(path)
@@ -77,8 +83,7 @@ def match(method: str, path: str) -> Route | None:
         return Route(name, channel)
     if method == "OPTIONS":
         return Route("preflight", channel)
-    allowed = ", ".join((*methods, "OPTIONS"))
-    raise RequestError("method_not_allowed", f"{path} answers {allowed}")
+    raise MethodNotAllowed(method, path, (*methods, "OPTIONS"))
 
 
 def channel_of(route: Route) -> str:

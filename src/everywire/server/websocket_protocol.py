@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
-from everywire.core.wheel import Timer
+from everywire.server.closing import ClosingWatch, linger
 from everywire.server.websocket_session import MSGPACK, WebSocketSession, format_for
 from everywire.wires import frames
 from everywire.wires.deflate import Inflater
@@ -23,7 +22,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     Args:
         node: The server.
-        transport: Taken over; the 101 answer is written already.
+        transport: Taken over.
         asked: What the query of the request said.
         upgrade: What the handshake agreed on.
         peer: IP address of the client.
@@ -36,8 +35,8 @@ class WebSocketProtocol(asyncio.Protocol):
         "_node",
         "_reader",
         "_session",
-        "_timer",
         "_transport",
+        "_watch",
         "pings",
         "write",
     )
@@ -57,7 +56,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self.write = transport.write
         self.pings = True
         self._closing = False
-        self._timer: Timer | None = None
+        self._watch: ClosingWatch | None = None
         inflater = None
         if upgrade.deflate is not None:
             inflater = Inflater(upgrade.deflate.client_window_bits)
@@ -68,9 +67,18 @@ class WebSocketProtocol(asyncio.Protocol):
         self._session = WebSocketSession(node, asked, wire, msgpack, self, peer)
         connections.add(self)
 
-    def start(self, asked: SocketRequest) -> None:
-        """Begin the conversation."""
+    def start(self, asked: SocketRequest, head: bytes, rest: bytes) -> None:
+        """Begin the conversation.
+
+        Args:
+            asked: What the query of the request said.
+            head: The 101 answer.
+            rest: What came behind the request; a client may not wait for the answer.
+        """
+        self.write(head)
         self._session.start(asked)
+        if rest:
+            self.data_received(rest)
 
     def data_received(self, data: bytes) -> None:
         """Frames, or parts of them."""
@@ -97,8 +105,8 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         self._connections.discard(self)
-        if self._timer is not None:
-            self._node.wheel.cancel(self._timer)
+        if self._watch is not None:
+            self._watch.stop()
         self._closing = True
         self._session.gone()
 
@@ -109,21 +117,11 @@ class WebSocketProtocol(asyncio.Protocol):
     # The session's outlet
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame, then wait for the peer's: a reset would take the frame with it."""
-        if self._closing:
-            return
-        self._closing = True
-        self._transport.write(frames.close_frame(code, reason))
-        self._transport.resume_reading()
-        if self._transport.can_write_eof():
-            with contextlib.suppress(OSError, RuntimeError):
-                self._transport.write_eof()
-        self._timer = Timer(self._transport.abort)
-        self._node.after(self._node.limits.close_timeout, self._timer)
-
-    def abort(self) -> None:
-        """End now."""
-        self._transport.abort()
+        """Send a close frame, then wait for the peer's, or for its end of the connection."""
+        if not self._closing:
+            self._closing = True
+            self._transport.write(frames.close_frame(code, reason))
+            self._watch = linger(self._node, self._transport)
 
     def pause(self) -> None:
         """Do not read."""

@@ -8,6 +8,7 @@ neither its requests nor its answers are queued without bound.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from everywire.core.errors import EverywireError, LogUnavailable, RequestError
 from everywire.core.messages import Draft
 from everywire.core.subscriptions import Subscriber
 from everywire.core.wheel import Timer
-from everywire.server.messages import Request
+from everywire.server.messages import Request, internal_error
 from everywire.server.publishing import Published, public_name
 from everywire.server.socket_subscriptions import SocketSubscriptions
 from everywire.server.subscribing import check_access
@@ -31,6 +32,8 @@ from everywire.wires.websocket import WebSocketFormat, websocket_format
 
 if TYPE_CHECKING:
     from everywire.server.node import Node
+
+logger = logging.getLogger("everywire.server")
 
 MSGPACK: Final = "everywire.v1.msgpack"
 
@@ -55,10 +58,6 @@ class SocketOutlet(Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """Send a close frame and end, waiting a while for the peer's."""
-        ...
-
-    def abort(self) -> None:
-        """End now; the peer does not answer."""
         ...
 
     def pause(self) -> None:
@@ -107,6 +106,7 @@ class WebSocketSession:
         "_asking",
         "_bytes_in_flight",
         "_closed",
+        "_going_on",
         "_heartbeat",
         "_in_flight",
         "_inbox",
@@ -143,6 +143,7 @@ class WebSocketSession:
         self._bytes_in_flight = 0
         self._asking = False
         self._paused = False
+        self._going_on = False
         self._closed = False
         self._missed = 0
         self._heartbeat = Timer(self._beat)
@@ -179,36 +180,47 @@ class WebSocketSession:
                 return
             if self._busy():
                 self._inbox = deque(events[number:])
-                self._pause()
-                return
+                break
             self._take(event)
-        if self._busy():
-            self._pause()
+        if self._busy() and not self._closed and not self._paused:
+            self._paused = True
+            self._outlet.pause()
 
     def _busy(self) -> bool:
+        return self.subscriber.full or self._log_busy()
+
+    def _log_busy(self) -> bool:
+        """Whether the log owes this session so much that it has to wait."""
         limits = self.node.limits
         return (
             self._asking
-            or self.subscriber.full
             or self._in_flight >= limits.max_publishes_in_flight
             or self._bytes_in_flight >= limits.max_bytes_in_flight
         )
 
     def go_on(self) -> None:
         """Something that held the session up has passed: take what waits, then read again."""
+        if not self._paused or self._going_on:
+            return
+        # What is taken may be answered at once, which comes back here.
+        self._going_on = True
         while self._inbox and not self._busy() and not self._closed:
             self._take(self._inbox.popleft())
-        if self._paused and not self._inbox and not self._busy() and not self._closed:
+        self._going_on = False
+        if not self._inbox and not self._busy() and not self._closed:
             self._paused = False
             self._inbox = None
             self._outlet.resume()
 
-    def _pause(self) -> None:
-        if not self._paused:
-            self._paused = True
-            self._outlet.pause()
-
     def _take(self, event: frames.Event) -> None:
+        try:
+            self._obey(event)
+        except Exception:
+            # It may have been called from an answer of the log, whose business it is not.
+            logger.exception("a frame could not be obeyed")
+            self.fail(internal_error())
+
+    def _obey(self, event: frames.Event) -> None:
         if isinstance(event, frames.Text):
             if self._msgpack:
                 self._close(_CLOSE_UNSUPPORTED, "msgpack comes in binary frames")
@@ -271,8 +283,7 @@ class WebSocketSession:
             if result.duplicate:
                 frame["duplicate"] = True
             self.send(frame, ref)
-        if self._paused:
-            self.go_on()
+        self.go_on()
 
     # What it is told
 
@@ -333,10 +344,11 @@ class WebSocketSession:
 
     def _beat(self) -> None:
         """Every heartbeat: a ping, and the position while everything is level."""
-        self._missed += self._outlet.pings
+        if self._outlet.pings and not self._log_busy():
+            # A peer that is not read cannot be heard answering.
+            self._missed += 1
         if self._missed > _MISSED_AT_MOST:
             self._close(_CLOSE_SILENT, "no pong to two pings")
-            self._outlet.abort()
             return
         if not self.subscriber.full and self.subscriber.behind() is None:
             self.level(self.node.hub.position)

@@ -1,0 +1,57 @@
+# Two commands do all the set-up: `make run` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN_VENV := .venv-run
+RUN_STAMP := $(RUN_VENV)/.installed
+NODE_STAMP := tests/node/node_modules/.installed
+
+.PHONY: run test check format fuzz clean help
+
+help:
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+run: $(RUN_STAMP) ## Install into a private environment and start the demo.
+	$(RUN_VENV)/bin/everywire demo
+
+test: $(STAMP) $(NODE_STAMP) browser ## Install all that the tests need and run them.
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## Formatting, lint, types, and the direction of imports.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
+
+format: $(STAMP) ## Format the sources.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what the other targets made.
+	rm -rf $(VENV) $(RUN_VENV) tests/node/node_modules .hypothesis .ruff_cache dist
+
+# What the demo needs is what a user gets: the package and its base dependencies.
+$(RUN_STAMP): pyproject.toml
+	$(PYTHON) -m venv $(RUN_VENV)
+	$(RUN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+# The tests run on locked versions.
+$(STAMP): pyproject.toml requirements/test.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/test.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+$(NODE_STAMP): tests/node/package.json tests/node/package-lock.json
+	cd tests/node && npm ci --silent --no-audit --no-fund
+	touch $@
+
+.PHONY: browser
+# A browser is needed, not nice to have: without one the tests fail. As root on Debian it is installed.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
+	  || { echo "chromium is needed for the browser tests: install it (Debian: apt-get install chromium)" >&2; exit 1; }
