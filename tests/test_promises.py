@@ -191,7 +191,10 @@ class Promises(RuleBasedStateMachine):
 
     # What happens
 
-    @rule(channels=st.lists(st.sampled_from(CHANNELS), min_size=1, max_size=4), size=st.integers(0, 200))
+    @rule(
+        channels=st.lists(st.sampled_from(CHANNELS), min_size=1, max_size=4),
+        size=st.integers(0, 200),
+    )
     def publish(self, channels: list[str], size: int) -> None:
         self.now += 10
         answers: list[object] = []

@@ -201,7 +201,7 @@ def test_while_the_server_is_away_no_more_is_read(unused_port: int) -> None:
         f"http://127.0.0.1:{unused_port}",
         "build.1",
         patience=30,
-        backoff=Backoff(random=lambda: 0.0),
+        backoff=Backoff(base=0.001, cap=0.001, random=lambda: 1.0),
         sleep=lambda seconds: refused.release(),
     )
     read = 0

@@ -63,9 +63,7 @@ class TestSubscription:
         first = subscription.settle([message(7, "b")], [Gap("a", 5, 10, "trimmed")])
         assert first == [message(7, "b")]
         assert subscription.owed == {"a": 5}
-        assert subscription.settle([Gap("a", 7, 10, "trimmed")], []) == [
-            Gap("a", 5, 10, "trimmed")
-        ]
+        assert subscription.settle([Gap("a", 7, 10, "trimmed")], []) == [Gap("a", 5, 10, "trimmed")]
         assert subscription.owed is None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .harness import Bench
+from logs.harness import Bench
 
 
 @pytest.fixture

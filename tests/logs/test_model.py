@@ -28,7 +28,7 @@ from everywire.core.rules import ChannelRule, LogRetention, Rules
 from everywire.logs.base import ChannelStatus, Log
 from everywire.logs.sqlite import reading
 
-from .harness import Bench, draft, read_all
+from logs.harness import Bench, draft, read_all
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ went in. A line that is longer than a message may be is cut into pieces, where i
 border of a character; that is done as it comes, so that a stream without line feeds takes no more
 memory than one piece.
 
-`LineBuffer` cuts what it is fed and stands between the thread that reads and the one that sends. It is bounded: when it is
-full, the reader waits, and so does whoever writes to it. It never waits longer than `SLICE`, since
-a signal handler can only leave a mark, and somebody has to look.
+`LineBuffer` cuts what it is fed, and stands between the thread that reads and the one that sends.
+It is bounded: when it is full, the reader waits, and so does whoever writes to it. No wait is
+longer than `SLICE`, since a signal handler can only leave a mark, and somebody has to look.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ export class Card {
     element.dataset.wire = wire.key;
     say(find(element, "h2"), wire.name);
     say(find(element, ".path"), wire.path);
-    say(find(element, ".quantity"), `${this.quantity.name}, the last minute`);
     say(find(element, ".raw summary"), `The last ${wire.unit} on the wire`);
+    find(element, ".raw").open = matchMedia("(min-width: 64rem)").matches;
     find(element, ".chart").setAttribute("aria-label", `${this.quantity.name} over ${wire.name}`);
     const body = find(element, "tbody");
     for (let row = 0; row < ROWS; row += 1) body.append(emptyRow());
@@ -74,20 +74,27 @@ export class Card {
   /** `books`: this reader's part of the ledger's summary. `top`: of the scale, for all charts. */
   render(books, now, top) {
     const { element, reader } = this;
-    showState(find(element, ".state"), reader, now);
+    showState(find(element, ".state"), reader);
     this.switch.setAttribute("aria-checked", String(reader.state === "cut"));
     for (const button of element.querySelectorAll("button")) {
       button.disabled = reader.state === "ended";
     }
-    say(find(element, ".note"), reasonOf(reader) || this.note);
+    say(find(element, ".note"), reasonOf(reader, now) || this.note || this.wire.about);
     this.timeline.trim(now);
     this.chart.draw(this.timeline, now, top);
-    const latest = this.timeline.points.findLast(({ value }) => value !== null)?.value;
-    say(find(element, ".value"), latest === undefined ? "" : `${latest}${this.quantity.unit}`);
+    this.#renderCaption();
     this.#renderMessages();
     this.#renderFigures(books);
     const raw = reader.raw.trimEnd();
     say(find(element, ".raw pre"), raw.length > RAW_SHOWN ? `${raw.slice(0, RAW_SHOWN)}…` : raw);
+  }
+
+  #renderCaption() {
+    const { quantity, timeline } = this;
+    const dashed = timeline.hasCaughtUp ? ". Dashed: caught up" : "";
+    say(find(this.element, ".quantity"), `${quantity.name}, the last minute${dashed}`);
+    const { latest } = timeline;
+    say(find(this.element, ".value"), latest ? `${latest.value}${quantity.unit}` : "");
   }
 
   #renderMessages() {

@@ -3,8 +3,8 @@
 import { SPAN } from "./timeline.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const HEIGHT = 104;
-const TOP = 8;
+const HEIGHT = 120;
+const TOP = 16;
 const BOTTOM = 18;
 // A pause this many times longer than usual is one: no line across it.
 const PAUSE = 6;
@@ -36,7 +36,7 @@ export class Chart {
     this.live.setAttribute("d", lines.live);
     this.caughtUp.setAttribute("d", lines.caughtUp);
     this.marks.setAttribute("d", marksOf(timeline.points, x, HEIGHT - BOTTOM));
-    const last = timeline.points.findLast(({ value }) => value !== null);
+    const last = timeline.latest;
     this.dot.setAttribute("visibility", last ? "visible" : "hidden");
     if (last) {
       this.dot.setAttribute("cx", x(last.at).toFixed(1));

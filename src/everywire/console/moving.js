@@ -63,9 +63,9 @@ export class Moving {
     return button;
   }
 
-  render(books, now) {
+  render(books) {
     const { element, reader } = this;
-    showState(find(element, ".state"), reader, now);
+    showState(find(element, ".state"), reader);
     say(find(element, '[data-figure="messages"]'), count(reader.messages));
     say(find(element, '[data-figure="moves"]'), count(reader.moves));
     say(find(element, '[data-figure="missing"]'), count(books.missing));

@@ -78,7 +78,7 @@ async function run() {
     const highest = Math.max(...[...cards.values()].map(({ timeline }) => timeline.highest));
     const top = Math.max(quantity.top, scaleFor(highest));
     for (const [reader, card] of cards) card.render(summary.readers[reader.name], now, top);
-    moving.render(summary.readers[rover.name], now);
+    moving.render(summary.readers[rover.name]);
     showVerdict(verdict(summary, all), readers);
   };
   draw();

@@ -110,6 +110,7 @@ export class Reader {
   }
 
   #connect() {
+    if (this.interruption) this.interruption.back = performance.now();
     const connection = { close: () => {} };
     this.#connection = connection;
     const on = this.#listener(() => this.#connection === connection);
@@ -134,7 +135,8 @@ export class Reader {
       },
       opened: () => {
         this.#stopWaiting();
-        if (this.interruption) this.interruption.openedAt = performance.now();
+        // A wire that came back by itself: nobody saw it begin.
+        if (this.state === "lost") this.interruption.back = performance.now();
         this.#go("opened");
       },
       message: (message) => this.#message(message),
@@ -198,7 +200,7 @@ export class Reader {
     this.#go("level");
     if (interruption) {
       interruption.seconds = (Date.now() - interruption.from) / 1000;
-      interruption.took = performance.now() - interruption.openedAt;
+      interruption.took = performance.now() - interruption.back;
       this.#heard.returned(this, interruption);
     }
   }
@@ -213,7 +215,7 @@ export class Reader {
 
   /** Remember since when we have not been level; the first cause counts. */
   #interrupted(kind) {
-    this.interruption ??= { kind, from: Date.now(), caughtUp: 0, openedAt: performance.now() };
+    this.interruption ??= { kind, from: Date.now(), caughtUp: 0, back: 0 };
   }
 
   #later(milliseconds, action) {

@@ -6,17 +6,26 @@ const COPIED_MS = 1500;
 
 /** Fill the section. `since`: where this page started. */
 export function showSnippets(section, { url, channel, since }) {
-  for (const { title, language, code } of snippetsFor(url, channel, since)) {
+  for (const { title, wide, ...codes } of snippetsFor(url, channel, since)) {
     const element = copyOf("snippet");
+    element.classList.toggle("wide", wide === true);
     say(find(element, "h3"), title);
-    say(find(element, ".language"), language);
-    say(find(element, "code"), code);
-    find(element, "pre").setAttribute("aria-label", `${title}, ${language}`);
-    const button = find(element, ".copy");
-    button.setAttribute("aria-label", `Copy: ${title}, ${language}`);
-    button.addEventListener("click", () => copy(button, find(element, "code"), code));
+    for (const [language, code] of Object.entries(codes)) {
+      element.append(codeBlock(title, language, code));
+    }
     section.append(element);
   }
+}
+
+function codeBlock(title, language, code) {
+  const element = copyOf("snippet-code");
+  say(find(element, ".language"), language);
+  say(find(element, "code"), code);
+  find(element, "pre").setAttribute("aria-label", `${title}, ${language}`);
+  const button = find(element, ".copy");
+  button.setAttribute("aria-label", `Copy: ${title}, ${language}`);
+  button.addEventListener("click", () => copy(button, find(element, "code"), code));
+  return element;
 }
 
 async function copy(button, element, code) {
@@ -36,63 +45,12 @@ async function copy(button, element, code) {
 function snippetsFor(url, channel, since) {
   // encodeURIComponent leaves apostrophes, which would end a shell's quotes.
   const name = encodeURIComponent(channel).replaceAll("'", "%27");
-  const socket = url.href.replace("http", "ws");
-  const quoted = JSON.stringify(channel);
-  const message = JSON.stringify({ channel, event: "note", data: "hello" }).replaceAll("'", "\\u0027");
-  return [
+  const updates = `${url.href}updates?channel=${name}`;
+  const snippets = [
     {
       title: "WebSocket",
-      language: "JavaScript",
-      code: `let since = ${since};
-
-function open() {
-  const socket = new WebSocket("${socket}ws");
-  socket.onopen = () =>
-    socket.send(JSON.stringify({ type: "subscribe", channel: ${quoted}, since }));
-  socket.onmessage = ({ data }) => {
-    const frame = JSON.parse(data);
-    if (frame.type === "message") console.log(since = frame.id, frame.data);
-    if (frame.type === "position") since = frame.last_id;
-    if (frame.type === "gap") console.warn("missing", frame), since = frame.before - 1;
-  };
-  socket.onclose = () => setTimeout(open, 5000 * Math.random());
-}
-open();`,
-    },
-    {
-      title: "Server-Sent Events",
-      language: "JavaScript",
-      code: `// EventSource comes back by itself, to where it was.
-const source = new EventSource("${url.href}events?channel=${name}");
-
-source.addEventListener("load", (event) =>
-  console.log(event.lastEventId, JSON.parse(event.data)));
-
-source.addEventListener("everywire.gap", (event) =>
-  console.warn("missing", JSON.parse(event.data)));`,
-    },
-    {
-      title: "Long polling",
-      language: "JavaScript",
-      code: `let since = ${since};
-
-for (;;) {
-  try {
-    const answer = await (await fetch(
-      \`${url.href}updates?channel=${name}&since=\${since}\`)).json();
-    for (const message of answer.data) console.log(message.id, message.data);
-    for (const gap of answer.gaps ?? []) console.warn("missing", gap);
-    since = answer.last_id ?? since;
-    if (answer.code) throw answer;
-  } catch {
-    await new Promise((resume) => setTimeout(resume, 5000 * Math.random()));
-  }
-}`,
-    },
-    {
-      title: "WebSocket",
-      language: "curl",
-      code: `curl -sN --http1.1 -o - \\
+      JavaScript: socketCode(url, channel, since),
+      curl: `curl -sN --http1.1 -o - \\
   -H 'Connection: Upgrade' -H 'Upgrade: websocket' \\
   -H 'Sec-WebSocket-Version: 13' \\
   -H 'Sec-WebSocket-Key: ZXZlcnl3aXJlLWRlbW8tMQ==' \\
@@ -100,22 +58,85 @@ for (;;) {
     },
     {
       title: "Server-Sent Events",
-      language: "curl",
-      code: `curl -sN '${url.href}events?channel=${name}'`,
+      JavaScript: streamCode(`${url.href}events?channel=${name}`),
+      curl: `curl -sN \\\n  '${url.href}events?channel=${name}'`,
     },
     {
       title: "Long polling",
-      language: "curl",
-      code: `curl -s '${url.href}updates?channel=${name}&since=${since}&limit=3'`,
+      JavaScript: pollCode(updates, since),
+      curl: `curl -s \\\n  '${updates}&since=${since}&limit=3'`,
     },
-    ...(channel.includes("*")
-      ? []
-      : [
-          {
-            title: "Publish",
-            language: "curl",
-            code: `curl -s '${url.href}publish' -d '${message}'`,
-          },
-        ]),
   ];
+  // Nobody publishes into a pattern.
+  return channel.includes("*") ? snippets : [...snippets, publishing(url, channel)];
+}
+
+function socketCode(url, channel, since) {
+  return `let since = ${since};
+
+function open() {
+  const socket = new WebSocket(
+    "${url.href.replace("http", "ws")}ws");
+  socket.onopen = () => socket.send(JSON.stringify(
+    { type: "subscribe", channel: ${JSON.stringify(channel)}, since }));
+  socket.onmessage = ({ data }) => {
+    const frame = JSON.parse(data);
+    if (frame.type === "message") {
+      since = frame.id;
+      console.log(frame.id, frame.data);
+    } else if (frame.type === "position") {
+      since = frame.last_id;
+    } else if (frame.type === "gap") {
+      since = frame.before - 1;
+      console.warn("missing", frame);
+    }
+  };
+  socket.onclose = () =>
+    setTimeout(open, 5000 * Math.random());
+}
+open();`;
+}
+
+function streamCode(address) {
+  return `// It comes back by itself, to where it was.
+const source = new EventSource(
+  "${address}");
+
+source.addEventListener("load", (event) =>
+  console.log(event.lastEventId, JSON.parse(event.data)));
+
+source.addEventListener("everywire.gap", (event) =>
+  console.warn("missing", JSON.parse(event.data)));`;
+}
+
+function pollCode(address, since) {
+  return `let since = ${since};
+
+for (;;) {
+  try {
+    const response = await fetch(
+      \`${address}&since=\${since}\`);
+    if (!response.ok) throw response.status;
+    const { data, gaps = [], last_id } =
+      await response.json();
+    for (const message of data)
+      console.log(message.id, message.data);
+    for (const gap of gaps) console.warn("missing", gap);
+    since = last_id;
+  } catch {
+    await new Promise((resume) =>
+      setTimeout(resume, 5000 * Math.random()));
+  }
+}`;
+}
+
+function publishing(url, channel) {
+  const message = JSON.stringify({ channel, event: "note", data: "hello" });
+  return {
+    title: "Publish",
+    wide: true,
+    // An apostrophe would end the shell's quotes; JSON can write it in another way.
+    curl: `curl -s ${url.href}publish -d '${message.replaceAll("'", "\\u0027")}'`,
+    shell: `everywire publish --url ${url.origin} '${channel.replaceAll("'", "'\\''")}' hello`,
+  };
 }

@@ -1,8 +1,8 @@
 // The state of a reader in words. A sign of another shape stands beside each (style.css), so that
 // colour is never the only one.
 
-import { duration, plural } from "./words.js";
 import { find, say } from "./dom.js";
+import { duration, plural } from "./words.js";
 
 const WORDS = {
   idle: "Starting",
@@ -16,19 +16,24 @@ const WORDS = {
 };
 
 /** Show a reader's state in an element of class `state`. */
-export function showState(element, reader, now) {
+export function showState(element, reader) {
   element.dataset.state = reader.state;
-  const left = Math.ceil((reader.until - now) / 1000);
-  const back = reader.state === "cut" && left > 0 ? `, back in ${left} s` : "";
-  say(find(element, ".word"), WORDS[reader.state] + back);
+  say(find(element, ".word"), WORDS[reader.state]);
 }
 
-/** Why a reader is not live, where there is something to say. */
-export function reasonOf(reader) {
+/** Why a reader is not live, and what comes next, where there is something to say. */
+export function reasonOf(reader, now) {
   if (reader.state === "refused") return reader.why;
-  if (reader.state === "lost") return `Lost: ${reader.why}. It comes back by itself.`;
+  if (reader.state === "lost") return `${sentence(reader.why)} It comes back by itself.`;
+  if (reader.state === "cut") {
+    const left = Math.ceil((reader.until - now) / 1000);
+    const when = left > 0 ? `In ${left} s it` : "Switched back, it";
+    return `The connection is closed. ${when} goes on from position ${reader.position}.`;
+  }
   return "";
 }
+
+const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}.`;
 
 /** How a reader came back: what it missed, and how fast it had it. */
 export function returnOf({ seconds, caughtUp, took }) {

@@ -48,6 +48,16 @@ export class Timeline {
     this.gaps = this.gaps.filter(({ to }) => to > from);
   }
 
+  /** The last message with a number; undefined: there is none. */
+  get latest() {
+    return this.points.findLast(({ value }) => value !== null);
+  }
+
+  /** Whether anything shown was caught up. */
+  get hasCaughtUp() {
+    return this.points.some(({ caughtUp }) => caughtUp);
+  }
+
   /** The greatest value. */
   get highest() {
     return this.points.reduce((most, { value }) => Math.max(most, value ?? 0), 0);

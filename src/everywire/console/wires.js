@@ -10,6 +10,7 @@ export const WIRES = [
     name: "WebSocket",
     path: "GET /ws",
     unit: "frame",
+    about: "One connection both ways. The server writes a frame as soon as a message is in the log.",
     open: openWebSocket,
     // EventSource shows no bytes, and no page sees the head of its own request.
     exact: true,
@@ -19,6 +20,7 @@ export const WIRES = [
     name: "SSE",
     path: "GET /events",
     unit: "event",
+    about: "One answer that does not end. The browser itself comes back, and says where it was.",
     open: openEventSource,
     exact: false,
   },
@@ -27,6 +29,7 @@ export const WIRES = [
     name: "Long polling",
     path: "GET /updates",
     unit: "answer",
+    about: "A request that is held until there is something, then the next. Works through anything.",
     open: openLongPoll,
     exact: false,
   },

@@ -89,9 +89,13 @@ class ServerApplication:
         try:
             self.node.trust.admit(request)
             route = match(request.method, request.path)
-            if route is None and self._pages is not None:
-                await self._pages(scope, receive, send)
-                return
+        except RequestError as error:
+            await send_response(send, problem(error), request.origin)
+            return
+        if route is None and self._pages is not None:
+            await self._pages(scope, receive, _cross_origin(send, request))
+            return
+        try:
             answer = await self._answer(request, route, receive)
         except EverywireError as error:
             answer = problem(error)
@@ -209,6 +213,18 @@ async def read_body(receive: Receive, most: int) -> bytes:
         parts.append(part)
         if not event.get("more_body", False):
             return b"".join(parts)
+
+
+def _cross_origin(send: Send, request: Request) -> Send:
+    """Let pages say who may read them, as every other answer does."""
+
+    async def send_too(event: MutableMapping[str, Any]) -> None:
+        if event["type"] == "http.response.start":
+            headers = [*event.get("headers", ()), *cross_origin_headers(request.origin)]
+            event = {**event, "headers": headers}
+        await send(event)
+
+    return send_too
 
 
 async def _disconnected(receive: Receive) -> None:

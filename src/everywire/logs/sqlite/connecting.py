@@ -108,9 +108,17 @@ def check_version(version: str) -> None:
 
 
 def connect(path: Path, vfs: str | None = None, *, create: bool = False) -> Connection:
-    """Open the connection that writes."""
+    """Open the connection that writes.
+
+    Raises:
+        apsw.Error: It cannot be opened, or not written.
+    """
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
     connection = _open(path, flags, vfs)
+    if connection.readonly("main"):
+        # What SQLite does where it may not write.
+        connection.close()
+        raise apsw.ReadOnlyError("it could be opened only to read")
     connection.execute(
         f"PRAGMA cache_size = -{_CACHE_KIB};"
         f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES};"
@@ -120,7 +128,11 @@ def connect(path: Path, vfs: str | None = None, *, create: bool = False) -> Conn
 
 
 def connect_to_read(path: Path, vfs: str | None = None) -> Connection:
-    """Open a connection that reads."""
+    """Open a connection that reads.
+
+    Raises:
+        apsw.Error: It cannot be opened.
+    """
     connection = _open(path, apsw.SQLITE_OPEN_READONLY, vfs)
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}; PRAGMA query_only = on").fetchall()
     return connection

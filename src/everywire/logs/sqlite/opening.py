@@ -95,8 +95,6 @@ def _check_place(path: Path) -> None:
 def _open(store: Store, tail_bytes: int) -> Opened:
     connection = connect(store.path, store.vfs, create=True)
     store.adopt(connection)
-    if connection.readonly("main"):
-        raise apsw.ReadOnlyError("opened read-only")
     check_owner(connection, store.path)
     mode = connection.execute("PRAGMA journal_mode = wal").get
     if mode != "wal":
@@ -117,7 +115,7 @@ def _read_numbers(store: Store) -> int:
         birth = next_position(0, store.settings.now_us())
         # The birth itself is no message, so nothing is lost just below it either.
         store.connection.execute(
-            "INSERT INTO meta (id, birth, head, floor, bytes) VALUES (1, ?, ?, ?, 0)",
+            "INSERT INTO meta (id, birth, head, floor, bytes, probes) VALUES (1, ?, ?, ?, 0, 0)",
             (birth, birth, birth - 1),
         )
         found = (birth, birth, birth - 1, 0)

@@ -1,6 +1,7 @@
 """The file's layout, and how an older one becomes it.
 
-* ``meta``: one row. ``head`` outlives the messages; ``bytes`` is the sum of their sizes.
+* ``meta``: one row. ``head`` outlives the messages; ``bytes`` is the sum of their sizes;
+  ``probes`` is there to be written, to see whether the disk works.
 * ``channels``: those that hold something: messages, a watermark above the floor, an end.
 * ``messages``: the position is the rowid; one more index, by channel (SQLite adds the rowid to
   it, so it is in position order). Two partial indexes cost nothing where nothing expires.
@@ -28,7 +29,8 @@ CREATE TABLE meta (
   birth INTEGER NOT NULL,
   head INTEGER NOT NULL,
   floor INTEGER NOT NULL,
-  bytes INTEGER NOT NULL
+  bytes INTEGER NOT NULL,
+  probes INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE channels (
   id INTEGER PRIMARY KEY,
