@@ -15,7 +15,6 @@ from everywire.core.messages import Gap, Kind, Message
 from everywire.core.positions import MAX_POSITION
 from everywire.core.rules import ChannelRule, LogRetention, Rules
 from everywire.logs.base import Appended, ChannelStatus
-
 from logs.harness import Bench, draft, ids, positions, put, put_all, read, read_all, submit
 
 pytestmark = pytest.mark.anyio

@@ -27,7 +27,6 @@ from everywire.core.messages import Draft, Gap, Message, message_from
 from everywire.core.rules import ChannelRule, LogRetention, Rules
 from everywire.logs.base import ChannelStatus, Log
 from everywire.logs.sqlite import reading
-
 from logs.harness import Bench, draft, read_all
 
 T = TypeVar("T")

@@ -29,7 +29,7 @@ export const WIRES = [
     name: "Long polling",
     path: "GET /updates",
     unit: "answer",
-    about: "A request that is held until there is something, then the next. Works through anything.",
+    about: "A request that is held until there is something, then the next. Plain HTTP, where nothing else gets through.",
     open: openLongPoll,
     exact: false,
   },

@@ -1,4 +1,4 @@
-"""Disks that are full, fail or are read-only: clear errors, nothing lost, on as soon as they work."""
+"""Disks that are full or fail: clear errors, nothing lost, and on as soon as they work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import apsw
@@ -19,7 +19,6 @@ from everywire.logs.base import Append, Appended
 from everywire.logs.sqlite import log as log_module
 from everywire.logs.sqlite.connecting import connect
 from everywire.logs.sqlite.faults import sentence
-
 from logs.harness import Bench, draft, ids, put, read, submit
 from logs.sqlite.disks import FaultyDisk
 
@@ -286,36 +285,41 @@ async def test_a_publisher_that_raises_keeps_no_other_waiting(sqlite: Bench) -> 
     assert (await log.append([draft("a")])).positions
 
 
-@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root may mount")
-async def test_a_disk_that_is_really_full(sqlite: Bench) -> None:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """The directory on a disk of 512 KiB; a function that changes its size."""
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(sqlite.directory)],
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(tmp_path)],
         capture_output=True,
         check=False,
     )
     if mounted.returncode:
-        pytest.skip(f"no tmpfs here: {mounted.stderr.decode().strip()}")
-    try:
-        log = await sqlite.open()
-        acked: list[int] = []
-        refused = None
-        while refused is None:
-            (answer,) = await asyncio.gather(submit(log, [draft("a", "7" * 10_000)]))
-            if isinstance(answer, Appended):
-                acked.extend(answer.positions)
-            else:
-                refused = answer
-        assert "full" in refused.message
-        assert ids(await read(log, "a", after=0, limit=1000)) == acked
-        subprocess.run(["mount", "-o", "remount,size=4m", str(sqlite.directory)], check=True)
-        log.tick()
-        await log.settle()
-        assert log.failure is None
-        acked.append(await put(log, "a"))
-        assert ids(await read(log, "a", after=0, limit=1000)) == acked
-    finally:
-        await sqlite.close()
-        subprocess.run(["umount", str(sqlite.directory)], check=True)
+        pytest.skip(f"no tmpfs can be mounted: {mounted.stderr.decode().strip()}")
+    yield lambda size: subprocess.run(
+        ["mount", "-o", f"remount,size={size}", str(tmp_path)], check=True
+    )
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root may mount")
+async def test_a_disk_that_is_really_full(small_disk: Callable[[str], None], sqlite: Bench) -> None:
+    log = await sqlite.open()
+    acked: list[int] = []
+    refused = None
+    while refused is None:
+        answer = await submit(log, [draft("a", "7" * 10_000)])
+        if isinstance(answer, Appended):
+            acked.extend(answer.positions)
+        else:
+            refused = answer
+    assert "full" in refused.message
+    assert ids(await read(log, "a", after=0, limit=1000)) == acked
+    small_disk("4m")
+    log.tick()
+    await log.settle()
+    assert log.failure is None
+    acked.append(await put(log, "a"))
+    assert ids(await read(log, "a", after=0, limit=1000)) == acked
 
 
 def test_each_kind_of_trouble_has_its_sentence() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -16,7 +17,6 @@ from everywire.core.rules import ChannelRule, Rules
 from everywire.logs.base import LogSettings
 from everywire.logs.sqlite import SqliteLog, connecting, opening, schema
 from everywire.logs.sqlite.connecting import check_version, connect
-
 from logs.harness import Bench, draft, ids, positions, put, put_all, read
 from logs.sqlite.disks import FaultyDisk
 
@@ -306,10 +306,9 @@ async def test_it_is_in_wal_and_synced_as_asked(sqlite: Bench) -> None:
         log = await sqlite.open(sqlite={"synchronous": synchronous})
         assert synchronous in log.where
         await log.append([draft("a")])
-        store = log._store  # type: ignore[attr-defined]
-        ask = log._writer.ask  # type: ignore[attr-defined]
-        assert await ask(lambda: store.connection.execute("PRAGMA synchronous").get) == level
-        assert await ask(lambda: store.connection.execute("PRAGMA journal_mode").get) == "wal"
+        for pragma, value in (("synchronous", level), ("journal_mode", "wal")):
+            ask = partial(log._store.row, f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+            assert await log._writer.ask(ask) == (value,)  # type: ignore[attr-defined]
         await log.close()
 
 
