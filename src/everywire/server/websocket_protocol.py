@@ -9,7 +9,7 @@ from everywire.server.closing import ClosingWatch, linger
 from everywire.server.websocket_session import MSGPACK, WebSocketSession, format_for
 from everywire.wires import frames
 from everywire.wires.deflate import Inflater
-from everywire.wires.frames import FrameReader
+from everywire.wires.frame_reader import FrameReader
 from everywire.wires.handshake import Upgrade
 from everywire.wires.queries import SocketRequest
 
