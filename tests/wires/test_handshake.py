@@ -12,7 +12,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from everywire.core.errors import RequestError, UsageError
-from everywire.wires import frames
+from everywire.wires import frame_reader, frames
 from everywire.wires.deflate import Deflate, Inflater, compress
 from everywire.wires.handshake import SUBPROTOCOLS, Upgrade, accept, choose_subprotocol
 
@@ -354,7 +354,7 @@ def test_a_websockets_client_opens_and_talks(compressed: bool, window: int | Non
     client.data_to_send()
     headers = [(n.lower().encode(), v.encode()) for n, v in request.headers.raw_items()]
     upgrade = judge(headers, deflate=True)
-    reader = frames.FrameReader(10_000, 10, Inflater() if upgrade.deflate else None)
+    reader = frame_reader.FrameReader(10_000, 10, Inflater() if upgrade.deflate else None)
     payload = b'{"type":"ping"}' * 20
     if upgrade.deflate:
         bits = upgrade.deflate.server_window_bits
