@@ -13,7 +13,7 @@ from everywire.client.address import Address
 from everywire.client.errors import Unreachable
 from everywire.client.http import HttpClient, reason_of
 
-from .conftest import FakeHttp, answer, hang_up, stream
+from .fakes import FakeHttp, answer, hang_up, stream
 
 
 def test_a_connection_is_kept(http_server: FakeHttp) -> None:

@@ -14,7 +14,7 @@ from everywire.client.lines import CAPACITY, LineBuffer
 from everywire.client.piping import MAX_LINES, Pipe
 from everywire.client.retry import Backoff
 
-from .conftest import FakeHttp, FakeTime, Play, answer, answer_json, hang_up, problem
+from .fakes import FakeHttp, FakeTime, Play, answer, answer_json, hang_up, problem
 
 
 class Piped:
@@ -127,9 +127,10 @@ def test_each_list_has_a_key_of_its_own_and_keeps_it(http_server: FakeHttp) -> N
         heard = http_server.heard[-1]
         key = heard.headers["Idempotency-Key"]
         known = key in taken_
-        ids = taken_.setdefault(key, [next(counter) for _ in heard.json])
+        if not known:
+            taken_[key] = [next(counter) for _ in heard.json]
         # The first time its answer is lost.
-        (answer_json(200, {"ids": ids}) if known else hang_up)(handler)
+        (answer_json(200, {"ids": taken_[key]}) if known else hang_up)(handler)
 
     http_server.play(*trouble, *[play] * 12)
     data = b"\n".join(b"%d" % number for number in range(600))

@@ -12,7 +12,7 @@ from everywire.client.events import Ask, Connected, Ended, Event, Moved
 from everywire.client.messages import gap_of
 from everywire.client.poll_tail import poll_session
 
-from .conftest import FakeHttp, answer, answer_json, hang_up, message, problem
+from .fakes import FakeHttp, answer, answer_json, hang_up, message, problem
 
 
 def session(http_server: FakeHttp, ask: Ask | None = None) -> tuple[list[Event], Exception | None]:

@@ -9,7 +9,7 @@ from everywire.client.errors import GaveUp, Refused, Unreachable
 from everywire.client.publisher import Published, Publisher, draft, new_key
 from everywire.client.retry import MAX_PATIENCE, Backoff
 
-from .conftest import FakeHttp, FakeTime, answer, answer_json, hang_up, problem
+from .fakes import FakeHttp, FakeTime, answer, answer_json, hang_up, problem
 
 
 def publisher(url: str, time: FakeTime, patience: float = 10) -> Publisher:

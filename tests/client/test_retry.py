@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from everywire.client.errors import GaveUp, Refused, Unreachable
 from everywire.client.retry import Backoff, Patience, insist
 
-from .conftest import FakeTime
+from .fakes import FakeTime
 
 AWAY = Unreachable("http://host", "nothing listens there")
 

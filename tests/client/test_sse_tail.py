@@ -14,7 +14,7 @@ from everywire.client.events import Ask, Comeback, Connected, Ended, Event, Move
 from everywire.client.messages import gap_of
 from everywire.client.sse_tail import sse_session
 
-from .conftest import FakeHttp, answer, message, problem, stream
+from .fakes import FakeHttp, answer, message, problem, stream
 
 
 def session(

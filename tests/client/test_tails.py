@@ -17,7 +17,7 @@ from everywire.client.retry import Backoff
 from everywire.client.tails import Tail, Wire, tail
 from everywire.core.errors import RequestError, UsageError
 
-from .conftest import (
+from .fakes import (
     FakeHttp,
     FakeTime,
     FakeWs,

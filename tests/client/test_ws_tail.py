@@ -17,7 +17,7 @@ from everywire.client.messages import gap_of
 from everywire.client.ws_tail import ws_session
 from everywire.core.errors import UsageError
 
-from .conftest import FakeHttp, FakeWs, frame, message, problem, welcome
+from .fakes import FakeHttp, FakeWs, frame, message, problem, welcome
 
 
 def events_of(session: Iterator[Event]) -> tuple[list[Event], Exception | None]:

@@ -6,6 +6,7 @@ A log to come (NATS, Redis) has to pass them all; it joins the parameters of the
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -106,6 +107,15 @@ async def test_answers_come_in_the_order_of_the_appends(bench: Bench) -> None:
     await asyncio.gather(*waiting)
     await asyncio.sleep(0)
     assert order == list(range(20))
+
+
+async def test_what_comes_while_others_are_committed_is_next(bench: Bench) -> None:
+    log = await bench.open()
+    first = submit(log, [draft("a")])
+    await asyncio.sleep(0)
+    second = submit(log, [draft("a")])
+    answers = await asyncio.wait_for(asyncio.gather(first, second), 5)
+    assert answers[1].positions[0] == answers[0].positions[0] + 1
 
 
 async def test_one_refused_append_leaves_the_others_of_its_batch_alone(bench: Bench) -> None:
@@ -223,6 +233,23 @@ async def test_the_key_of_a_refused_append_is_not_stored(bench: Bench) -> None:
     with pytest.raises(RequestError):
         await log.append([draft("a"), draft("over")], key="k")
     assert not (await log.append([draft("a")], key="k")).duplicate
+
+
+async def test_an_end_is_known_once_it_was_handed_over(bench: Bench) -> None:
+    log = await bench.open()
+    ended: list[int] = []
+    batch = bench.follower.batch
+
+    def look(messages: Sequence[Message]) -> None:
+        ended.append(log.ended("a"))
+        batch(messages)
+
+    bench.follower.batch = look  # type: ignore[method-assign]
+    waiting = submit(log, [draft("a", final=True)])
+    assert log.ended("a") == 0
+    answer = await waiting
+    await log.settle()
+    assert ended == positions(answer)
 
 
 # Final
@@ -523,15 +550,26 @@ async def test_of_too_many_watermarks_the_lowest_raises_the_floor(bench: Bench) 
         ("a", lost[0] + 1), ("b", lost[1] + 1), ("d", lost[0] + 1), ("never", lost[0] + 1),
     }  # fmt: skip
     assert [g.channel for g in (await read(log, "a", "b", "d", after=lost[0])).gaps] == ["b"]
-    # A loss below the floor changes nothing.
-    before = await log.watermarks(["a", "b", "c", "d"])
-    bench.clock.advance(1)
-    assert before == {"b": lost[1], "c": lost[2]}
+
+
+async def test_since_0_meets_no_gap_below_the_floor_either(bench: Bench) -> None:
+    log = await bench.open(rules=Rules([ChannelRule("few.*", max_messages=1)]), max_watermarks=1)
+    old = await put(log, "old")
+    await put_all(log, "few.1", "few.2", "old", "few.1", "few.2")
+    assert len(await log.watermarks(["few.1", "few.2"])) == 1
+    first = await read(log, "old", "few.1", "few.2", after=0, limit=1)
+    assert (ids(first), first.complete) == ([old], False)
+    rest = await read_all(log, "old", "few.1", "few.2", after=0, limit=1)
+    assert len(rest) == len(ids(rest)) == 4
+    # Who goes on from the same place without having begun at 0 is told.
+    assert (await read(log, "old", after=old)).gaps != []
 
 
 async def test_nothing_is_trimmed_before_it_was_handed_over(bench: Bench) -> None:
     log = await bench.open(rules=Rules([ChannelRule("a", max_messages=1)]))
-    await asyncio.gather(*[submit(log, [draft("a")]) for _ in range(10)])
+    waiting = [submit(log, [draft("a")]) for _ in range(10)]
+    log.tick()
+    await asyncio.gather(*waiting)
     await log.settle()
     assert len(bench.follower.messages) == 10
     assert len((await read(log, "a", after=0)).items) == 1

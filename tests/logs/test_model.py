@@ -31,11 +31,11 @@ from logs.harness import Bench, draft, read_all
 
 T = TypeVar("T")
 
-CHANNELS = ("a.1", "a.2", "b", "few", "aged")
-NAMES = (*CHANNELS, "a.*", "**", "*", "none")
-RULES = Rules([ChannelRule("few", max_messages=2, max_bytes=300), ChannelRule("aged", max_age=5)])
+CHANNELS = ("a.1", "a.2", "b", "few.1", "few.2", "few.3", "aged")
+NAMES = (*CHANNELS, "a.*", "few.*", "**", "*", "none")
+RULES = Rules([ChannelRule("few.*", max_messages=2, max_bytes=300), ChannelRule("aged", max_age=5)])
 RETENTION = LogRetention(max_age=30, max_bytes=2500)
-MAX_MARKS = 3
+MAX_MARKS = 2
 WINDOW_S = 20
 
 
@@ -277,7 +277,7 @@ class SqliteMachine(LogMachine):
 
 _MODEL = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=40,
     stateful_step_count=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

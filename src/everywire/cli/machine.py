@@ -35,6 +35,9 @@ EVENT: Final = "load"
 INTERVAL: Final = 0.25
 """Seconds between readings."""
 
+_UNTOLD: Final = (OSError, RuntimeError, psutil.Error)
+"""What reading the load raises where a system does not allow it, or does not have it."""
+
 
 class Load(msgspec.Struct):
     """One reading.
@@ -118,7 +121,11 @@ async def publish_load(node: Node, interval: float = INTERVAL) -> None:
         interval: Seconds.
     """
     loop = asyncio.get_running_loop()
-    meter = Meter()
+    try:
+        meter = Meter()
+    except _UNTOLD as error:
+        logger.warning("this machine does not tell its load: %s", error)
+        return
     number, trouble = 1, ""
     due = loop.time()
     while not node.draining:
@@ -139,8 +146,8 @@ async def _publish(node: Node, meter: Meter, number: int) -> str | None:
     """Publish one reading; what went wrong, None where nothing did."""
     try:
         load = meter.read(number)
-    except (OSError, psutil.Error) as error:
-        return f"this machine does not tell: {error}"
+    except _UNTOLD as error:
+        return f"this machine does not tell it: {error}"
     answer: asyncio.Future[Published | EverywireError] = asyncio.get_running_loop().create_future()
 
     def done(result: Published | EverywireError) -> None:

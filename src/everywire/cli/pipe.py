@@ -22,6 +22,8 @@ from everywire.client.retry import MAX_PATIENCE
 
 _READ: Final = 64 * 1024
 
+_ENDING: Final = b"everywire: ending; what was read is still sent (Ctrl-C again: at once)\n"
+
 _EXAMPLES: Final = (
     "make 2>&1 | everywire pipe build.42          # watch it: everywire tail build.42 --since 0",
     "make 2>&1 | everywire pipe build.42 --tee    # and see it here, too",
@@ -122,6 +124,8 @@ def _interrupting(piping: Pipe) -> Generator[list[int]]:
             raise KeyboardInterrupt
         came.append(number)
         piping.interrupt()
+        # Written past sys.stderr, which may be in the middle of something.
+        os.write(2, _ENDING)
 
     before = {
         number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)

@@ -15,7 +15,7 @@ where its channel stood when this connection began, or if its own channel has ha
 (of the channels heard last). So a seam that repeats is smoothed, and an order that is not the
 promised one loses nothing.
 
-``unknown_position`` moves downwards, too: the log is not the one we knew.
+Only a gap ``unknown_position`` moves downwards: the log is not the one we knew.
 """
 
 from __future__ import annotations
@@ -38,7 +38,16 @@ class Positions:
         since: Where it starts; None: it does not know yet, and takes what the server says.
     """
 
-    __slots__ = ("_asked", "_each", "_floor", "_floors", "_last", "_level", "_names", "_patterns")
+    __slots__ = (
+        "_each",
+        "_floor",
+        "_floors",
+        "_last",
+        "_level",
+        "_names",
+        "_patterns",
+        "_resumed",
+    )
 
     def __init__(self, names: Collection[str], since: int | None = None) -> None:
         self._names = set(names)
@@ -49,7 +58,7 @@ class Positions:
         self._each: dict[str, int] = {}
         self._floor = since
         self._floors: dict[str, int] = {}
-        self._asked = since
+        self._resumed = False
         self._last: dict[str, int] = {}
 
     @property
@@ -66,13 +75,13 @@ class Positions:
 
     def resume(self) -> None:
         """A new connection begins; it will ask for what comes after `lowest` or `by_name`."""
-        self._asked = self.lowest
+        self._resumed = self.lowest is not None
         self._floors = dict(self._each)
         self._floor = None if self._each else self._level
 
     def start(self, name: str, position: int) -> None:
         """A name begins after a position that the server chose (``subscribed``)."""
-        if self._level is not None or self._asked is not None:
+        if self._level is not None or self._resumed:
             return
         self._each[name] = position
         if self._each.keys() >= self._names and len(set(self._each.values())) == 1:
@@ -125,8 +134,7 @@ class Positions:
             self._each = dict.fromkeys(self._names, position)
             return
         highest = max(self._each.values()) if self._each else self._level or 0
-        # Below what was asked for: the server never gave that out, or lost it.
-        if position >= highest or position < (self._asked or 0):
+        if position >= highest:
             self._be_level(position)
         else:
             self._each = {name: max(own, position) for name, own in self._each.items()}

@@ -2,9 +2,9 @@
 
 import { Chart } from "./chart.js";
 import { copyOf, find, say } from "./dom.js";
-import { reasonOf, returnOf, showState } from "./state.js";
+import { gapWords, reasonOf, showState } from "./state.js";
 import { Timeline, numberIn } from "./timeline.js";
-import { bytes, count, duration, inShort, plural } from "./words.js";
+import { bytes, count, duration, inShort } from "./words.js";
 
 const ROWS = 4;
 const RAW_SHOWN = 700;
@@ -55,7 +55,7 @@ export class Card {
 
   gap(gap) {
     this.timeline.gap(gap);
-    this.note = `A gap was told (${gap.reason}): messages after ${gap.after} and before ${gap.before} may be missing.`;
+    this.note = gapWords(gap.reason);
   }
 
   changed(now) {
@@ -65,8 +65,8 @@ export class Card {
     if (state === "cut") this.note = "";
   }
 
-  returned(interruption) {
-    this.note = returnOf(interruption);
+  returned(words) {
+    this.note = words;
   }
 
   // What is seen
@@ -117,7 +117,7 @@ export class Card {
     const median = reader.medianDelay;
     const figures = {
       messages: count(reader.messages),
-      missing: count(books.missing) + (books.told ? `, ${count(books.told)} told` : ""),
+      missing: count(books.missing),
       doubled: count(books.doubled),
       gaps: count(books.gapsTold),
       delay: median === null ? "–" : duration(median),
@@ -130,14 +130,6 @@ export class Card {
       say(figure, text);
       if (name === "missing" || name === "doubled") figure.classList.toggle("bad", books[name] > 0);
     }
-  }
-
-  /** What this wire has to say to who cannot see it. */
-  get news() {
-    const { reader, wire } = this;
-    if (reader.state === "live") return `${wire.name}: ${this.note || "live"}`;
-    if (reader.state === "cut") return `${wire.name}: cut after ${plural(reader.messages, "message")}`;
-    return "";
   }
 }
 

@@ -66,19 +66,21 @@ export class Chart {
   #drawSpans({ spans, gaps }, x, now) {
     const shapes = [];
     for (const { from, to, kind } of spans) {
-      shapes.push(...this.#band(x(from), x(to ?? now), `span ${kind}`, kind));
+      shapes.push(...this.#band(x(from), x(to ?? now), kind, TOP + 11));
     }
-    for (const { from, to } of gaps) shapes.push(...this.#band(x(from), x(to), "span gap", "gap"));
+    for (const { from, to } of gaps) {
+      shapes.push(...this.#band(x(from), x(to), "gap", TOP + 23));
+    }
     this.back.replaceChildren(...shapes);
   }
 
-  #band(left, right, className, word) {
+  #band(left, right, word, at) {
     left = Math.max(0, left);
     right = Math.min(this.#width, Math.max(right, left + 2));
-    const band = { x: left, y: TOP, width: Math.max(0, right - left), height: HEIGHT - BOTTOM - TOP };
-    const shapes = [shape("rect", className, band)];
-    if (right - left > 24) shapes.push(text(word, { x: left + 4, y: TOP + 11 }, "band-word"));
-    return shapes;
+    const area = { x: left, width: Math.max(0, right - left), y: TOP, height: HEIGHT - BOTTOM - TOP };
+    const near = left + 4 > this.#width - 24;
+    const beside = near ? { x: left - 3, "text-anchor": "end" } : { x: left + 3 };
+    return [shape("rect", `span ${word}`, area), text(word, { ...beside, y: at }, "band-word")];
   }
 
   #add(name, className = "") {

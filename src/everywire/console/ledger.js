@@ -6,8 +6,8 @@
 // silence, which must not happen.
 //
 // Memory is bounded. Of the last KEEP messages it is known who got each. Where a reader is further
-// behind than that, what it is owed is only counted; each reader's messages come in growing order,
-// so counting is enough.
+// behind than that, what it is owed is only counted: a loss shows by its number, and where the
+// number is too high it is the others who lack something.
 //
 // Pure: no clock, no DOM.
 
@@ -53,7 +53,7 @@ export class Ledger {
     }
     reader.position = id;
     this.#follow(reader, number);
-    if (!this.#open.has(id) && id <= this.#droppedTo && reader.owed > 0) {
+    if (!this.#open.has(id) && id <= this.#droppedTo) {
       reader.owed -= 1;
       return;
     }
@@ -87,12 +87,17 @@ export class Ledger {
       this.#close(id, bits);
     }
     for (const reader of readers) {
-      if (reader.owed && reader.position >= this.#droppedTo) {
-        this.#miss(reader, this.#droppedTo, reader.owed);
-        reader.owed = 0;
-      }
+      if (reader.owed && reader.position >= this.#droppedTo) this.#square(reader);
     }
     return this.#summary();
+  }
+
+  /** A reader that was far behind has caught up, and the number is not what it should be. */
+  #square(reader) {
+    const owed = reader.owed;
+    reader.owed = 0;
+    const short = owed > 0 ? [reader] : [...this.#readers.values()].filter((other) => other !== reader);
+    for (const other of short) this.#miss(other, this.#droppedTo, Math.abs(owed));
   }
 
   #again(reader, id) {
@@ -144,7 +149,7 @@ export class Ledger {
   #summary() {
     const readers = {};
     for (const [name, reader] of this.#readers) {
-      let behind = reader.owed;
+      let behind = Math.max(0, reader.owed);
       for (const bits of this.#open.values()) behind += bits & reader.bit ? 0 : 1;
       const { received, missing, told, doubled, late, gapsTold, holes } = reader;
       readers[name] = { received, missing, told, doubled, late, gapsTold, holes, behind };

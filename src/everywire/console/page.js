@@ -15,6 +15,7 @@ import { Moving } from "./moving.js";
 import { PublishBox } from "./publish.js";
 import { Reader } from "./reader.js";
 import { showSnippets } from "./snippets.js";
+import { returnOf } from "./state.js";
 import { scaleFor } from "./timeline.js";
 import { verdict } from "./verdict.js";
 import { WIRES } from "./wires.js";
@@ -37,7 +38,7 @@ async function run() {
   const since = await whereTheLogStands();
   if (since === null) return;
 
-  const names = [...WIRES.map(({ name }) => name), "The moving reader"];
+  const names = [...WIRES.map(({ name }) => name), "the moving reader"];
   const ledger = new Ledger(names, since);
   const publishBox = new PublishBox({ form: find(document, "#publish"), url, channel, names });
   const cards = new Map();
@@ -54,11 +55,14 @@ async function run() {
       cards.get(reader)?.gap(gap);
     },
     position: (reader, position) => ledger.reach(reader.name, position),
-    changed: (reader) => cards.get(reader)?.changed(Date.now()),
+    changed(reader) {
+      cards.get(reader)?.changed(Date.now());
+      if (reader.state === "lost") announce(`${reader.name}: the connection was lost`);
+    },
     returned(reader, interruption) {
-      const card = cards.get(reader);
-      card?.returned(interruption);
-      if (card) announce(card.news);
+      const words = returnOf(interruption);
+      cards.get(reader)?.returned(words);
+      if (interruption.kind !== "moved") announce(`${reader.name}: ${words}`);
     },
   };
 

@@ -141,6 +141,7 @@ export class Reader {
       },
       message: (message) => this.#message(message),
       gap: (gap) => {
+        this.interruption?.gaps.push(gap.reason);
         this.#heard.gap(this, gap);
         this.#reach(gap.before - 1);
       },
@@ -178,8 +179,8 @@ export class Reader {
   #message(message) {
     this.messages += 1;
     this.#backoff.reset();
-    const caughtUp = this.state === "behind";
-    if (caughtUp && this.interruption) this.interruption.caughtUp += 1;
+    const caughtUp = this.state === "behind" && this.interruption !== null;
+    if (caughtUp) this.interruption.caughtUp += 1;
     const delay = Date.now() - message.ts;
     if (!caughtUp) this.delays = [...this.delays.slice(1 - DELAYS_KEPT), delay];
     this.#heard.message(this, message, { caughtUp, delay });
@@ -215,7 +216,7 @@ export class Reader {
 
   /** Remember since when we have not been level; the first cause counts. */
   #interrupted(kind) {
-    this.interruption ??= { kind, from: Date.now(), caughtUp: 0, back: 0 };
+    this.interruption ??= { kind, from: Date.now(), caughtUp: 0, gaps: [], back: 0 };
   }
 
   #later(milliseconds, action) {

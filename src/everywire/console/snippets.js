@@ -45,6 +45,7 @@ async function copy(button, element, code) {
 function snippetsFor(url, channel, since) {
   // encodeURIComponent leaves apostrophes, which would end a shell's quotes.
   const name = encodeURIComponent(channel).replaceAll("'", "%27");
+  const event = channel === "machine" ? "load" : "message";
   const updates = `${url.href}updates?channel=${name}`;
   const snippets = [
     {
@@ -58,7 +59,7 @@ function snippetsFor(url, channel, since) {
     },
     {
       title: "Server-Sent Events",
-      JavaScript: streamCode(`${url.href}events?channel=${name}`),
+      JavaScript: streamCode(`${url.href}events?channel=${name}`, event),
       curl: `curl -sN \\\n  '${url.href}events?channel=${name}'`,
     },
     {
@@ -97,12 +98,12 @@ function open() {
 open();`;
 }
 
-function streamCode(address) {
+function streamCode(address, event) {
   return `// It comes back by itself, to where it was.
 const source = new EventSource(
   "${address}");
 
-source.addEventListener("load", (event) =>
+source.addEventListener("${event}", (event) =>
   console.log(event.lastEventId, JSON.parse(event.data)));
 
 source.addEventListener("everywire.gap", (event) =>

@@ -2,14 +2,14 @@
 // colour is never the only one.
 
 import { find, say } from "./dom.js";
-import { duration, plural } from "./words.js";
+import { duration, list, plural } from "./words.js";
 
 const WORDS = {
   idle: "Starting",
   connecting: "Connecting",
   behind: "Catching up",
   live: "Live",
-  lost: "No connection",
+  lost: "Lost",
   cut: "Cut",
   refused: "Refused",
   ended: "Channel ended",
@@ -35,9 +35,25 @@ export function reasonOf(reader, now) {
 
 const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}.`;
 
-/** How a reader came back: what it missed, and how fast it had it. */
-export function returnOf({ seconds, caughtUp, took }) {
+/** How a reader came back: what it missed, how fast it had it, and what it was told is gone. */
+export function returnOf({ seconds, caughtUp, took, gaps }) {
   const away = duration(seconds * 1000);
-  if (!caughtUp) return `Back after ${away}; nothing was published meanwhile.`;
-  return `Back after ${away}: ${plural(caughtUp, "message")} caught up in ${duration(took)}.`;
+  const words = caughtUp
+    ? `Back after ${away}: ${plural(caughtUp, "message")} caught up in ${duration(took)}.`
+    : `Back after ${away}; nothing was published meanwhile.`;
+  const reasons = [...new Set(gaps)];
+  if (reasons.length > 1) return `${words} Gaps were told: ${list(reasons)}.`;
+  return reasons.length ? `${words} ${gapWords(reasons[0])}` : words;
 }
+
+/** What a gap means. */
+export function gapWords(reason) {
+  return `A gap was told (${reason}): ${GAP_WORDS[reason] ?? "some may be missing"}.`;
+}
+
+const GAP_WORDS = {
+  trimmed: "the log no longer keeps some",
+  conflated: "only the newest were sent",
+  unknown_position: "the log is not the one it knew",
+  forbidden: "some are not for us",
+};

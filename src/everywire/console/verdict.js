@@ -20,21 +20,19 @@ export function verdict(summary, readers) {
   const compared = `Compared message by message on ${readers.length} readers, up to position ${summary.position}.`;
   const faults = faultsOf(summary.readers, readers);
   if (faults.length) {
-    return { kind: "bad", headline: `Not as it should be: ${list(faults)}.`, detail: compared };
+    return { kind: "bad", headline: sentence(list(faults)), detail: compared };
   }
   const behind = behindOf(summary.readers, readers);
-  if (behind.length) return { kind: "behind", headline: behind.join(" "), detail: compared };
+  if (behind) return { kind: "behind", headline: behind, detail: compared };
   if (!summary.messages) {
     return { kind: "waiting", headline: "Waiting for messages.", detail: compared };
   }
   const across = `across ${list([plural(summary.messages, "message"), ...interruptions(readers)])}`;
   const told = readers.filter(({ name }) => summary.readers[name].gapsTold);
   if (told.length) {
-    return {
-      kind: "told",
-      headline: `Nothing missing in silence, nothing doubled ${across}.`,
-      detail: `${gapsOf(summary.readers, told)} ${compared}`,
-    };
+    const headline = `${lossOf(summary.readers, told)} Nothing else missing, nothing doubled ${across}.`;
+    const gaps = told.map(({ name }) => `${name} ${count(summary.readers[name].gapsTold)}`);
+    return { kind: "told", headline, detail: `Gaps: ${list(gaps)}. ${compared}` };
   }
   return { kind: "ok", headline: `Nothing missing, nothing doubled ${across}.`, detail: compared };
 }
@@ -51,20 +49,29 @@ function faultsOf(books, readers) {
   return faults;
 }
 
+/** Who is not live, by state: "SSE (20 messages behind) is cut." Empty where all are live. */
 function behindOf(books, readers) {
-  return readers
-    .filter(({ state }) => NOT_LIVE[state])
-    .map(({ name, state }) => {
+  const sentences = [];
+  for (const [state, words] of Object.entries(NOT_LIVE)) {
+    const there = readers.filter((reader) => reader.state === state);
+    if (!there.length) continue;
+    const names = there.map(({ name }) => {
       const { behind } = books[name];
-      return `${name} is ${NOT_LIVE[state]}${behind ? `, ${plural(behind, "message")} behind` : ""}.`;
+      return behind ? `${name} (${plural(behind, "message")} behind)` : name;
     });
+    sentences.push(sentence(`${list(names)} ${there.length === 1 ? "is" : "are"} ${words}`));
+  }
+  return sentences.join(" ");
 }
 
-function gapsOf(books, told) {
-  const gaps = told.map(({ name }) => `${name} of ${plural(books[name].gapsTold, "gap")}`);
-  const most = Math.max(...told.map(({ name }) => books[name].told));
-  const known = most ? ` ${plural(most, "message")} that others got lay in one.` : "";
-  return `The server told ${list(gaps)}.${known}`;
+const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}.`;
+
+/** What is known to lie in the gaps that were told. */
+function lossOf(books, told) {
+  const lost = told.filter(({ name }) => books[name].told);
+  if (!lost.length) return "A gap was told, into which nothing known fell.";
+  const parts = lost.map(({ name }) => `${name} misses ${plural(books[name].told, "message")}`);
+  return sentence(`${list(parts)}, told by a gap`);
 }
 
 function interruptions(readers) {

@@ -29,7 +29,7 @@ export const WIRES = [
     name: "Long polling",
     path: "GET /updates",
     unit: "answer",
-    about: "A request that is held until there is something, then the next. Plain HTTP, where nothing else gets through.",
+    about: "A request is held until there is something to say; then comes the next. Plain HTTP.",
     open: openLongPoll,
     exact: false,
   },

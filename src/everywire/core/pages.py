@@ -91,6 +91,16 @@ def known(query: Query, openings: Openings) -> tuple[Query, list[Gap]]:
     return msgspec.structs.replace(query, after=before - 1), gaps
 
 
+def fitting(messages: Sequence[Message], limit: int = PAGE_MESSAGES) -> int:
+    """How many of these messages a page holds."""
+    size = 0
+    for count, message in enumerate(messages[:limit]):
+        size += message.size
+        if count and size > PAGE_BYTES:
+            return count
+    return min(len(messages), limit)
+
+
 def build_page(
     query: Query,
     messages: Iterable[Message],

@@ -65,11 +65,20 @@ class Watermarks:
         self.floor = marks.pop(channel)
 
     def forget_below(self, floor: int) -> None:
-        """Raise the floor, and drop the marks at or below it, which say nothing any more."""
+        """Raise the floor, and drop the marks at or below it.
+
+        Raising `floor` alone is allowed, too: it costs nothing, and what lies below it is not
+        told any more, but still held.
+        """
         self.floor = max(self.floor, floor)
         self._marks = {channel: m for channel, m in self._marks.items() if m > self.floor}
         self._low = [(mark, channel) for channel, mark in self._marks.items()]
         heapq.heapify(self._low)
+
+    def middle(self) -> int:
+        """The mark that half of the others lie below; the floor where there are none."""
+        marks = sorted(self._marks.values())
+        return marks[len(marks) // 2] if marks else self.floor
 
     def of(self, name: str, above: int = 0) -> int:
         """The newest lost position of a channel, or of all that a pattern covers; 0: none.
@@ -78,6 +87,7 @@ class Watermarks:
             name: A channel or pattern.
             above: Losses at or below this position are of no interest.
         """
+        above = max(above, self.floor)
         if not is_pattern(name):
             mark = self._marks.get(name, 0)
             return mark if mark > above else 0

@@ -5,6 +5,8 @@ Shared by the memory log and by the recent tail of the others, so that both tell
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from everywire.core.pages import Page, Query, build_page, known
 from everywire.core.positions import Openings
 from everywire.core.watermarks import Watermarks, trimmed_gaps
@@ -27,5 +29,22 @@ def answer(
     marks = watermarks.of_all(query.names, query.after)
     trimmed = trimmed_gaps(query.names, marks, watermarks.floor, query.after, query.waived)
     messages = kept.after(query.channels, query.patterns, query.after)
-    passed = marks if query.after == 0 else query.waived
-    return build_page(query, messages, unknown, trimmed, now_ms, passed)
+    page = build_page(query, messages, unknown, trimmed, now_ms, query.waived)
+    return waive(page, query, marks, watermarks.floor)
+
+
+def waive(page: Page, query: Query, marks: Mapping[str, int], floor: int) -> Page:
+    """Note on a page what its reader is told no gap for, as it reads on.
+
+    Args:
+        page: The answer; changed, and returned.
+        query: What was asked. After 0 it asked for what is kept, so what was lost by then is no
+            news, neither by watermark nor below the floor.
+        marks: The watermarks of what was asked for.
+        floor: The log's.
+    """
+    if query.after == 0:
+        if page.last < floor:
+            marks = {name: max(marks.get(name, 0), floor) for name in query.names}
+        page.marks = marks
+    return page

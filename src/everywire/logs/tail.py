@@ -3,8 +3,9 @@
 For logs that keep their messages elsewhere. The tail holds every message above its floor, and
 every watermark above it, so it answers whoever goes on from there exactly as the log would. It
 begins with what is read at opening (after a restart all clients come back at once), takes each
-batch as it is handed over, and is bounded by bytes and number: dropping its oldest message raises
-the floor. A floor of 0 means that it holds all the log keeps, and so answers ``after=0`` too.
+batch as it is handed over, and is bounded by bytes, number and watermarks: letting go of the oldest
+raises the floor. A floor of 0 means that it holds all the log keeps, and so answers ``after=0``
+too.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from everywire.logs.kept import Kept
 TAIL_BYTES: Final = 32 * 1024 * 1024
 TAIL_MESSAGES: Final = 100_000
 
-_FORGET_FROM: Final = 10_000
+TAIL_MARKS: Final = 50_000
 
 
 class Tail:
@@ -33,6 +34,7 @@ class Tail:
         log_floor: The log's own; watermarks are exact above it.
         max_bytes: Bytes of messages, as `Message.size` counts them.
         max_messages: Their number.
+        max_marks: Watermarks.
     """
 
     def __init__(
@@ -41,13 +43,14 @@ class Tail:
         log_floor: int,
         max_bytes: int = TAIL_BYTES,
         max_messages: int = TAIL_MESSAGES,
+        max_marks: int = TAIL_MARKS,
     ) -> None:
         self.floor = floor
         self._kept = Kept()
         self._watermarks = Watermarks(log_floor)
         self._max_bytes = max_bytes
         self._max_messages = max_messages
-        self._forget_at = _FORGET_FROM
+        self._max_marks = max_marks
 
     def __len__(self) -> int:
         return self._kept.count
@@ -81,10 +84,18 @@ class Tail:
             kept.drop_upto(channel, mark)
             if mark > self.floor:
                 watermarks.raise_to(channel, mark)
-        if len(watermarks) > self._forget_at:
-            # Whoever stands below the floor is not answered here.
-            watermarks.forget_below(max(watermarks.floor, self.floor))
-            self._forget_at = 2 * len(watermarks) + _FORGET_FROM
+        if len(watermarks) > self._max_marks:
+            self._forget_marks()
+
+    def _forget_marks(self) -> None:
+        """Those below the floor, for who stands there is not answered here; or the lower half."""
+        watermarks = self._watermarks
+        watermarks.forget_below(self.floor)
+        if len(watermarks) > self._max_marks // 2:
+            self.floor = watermarks.middle()
+            watermarks.forget_below(self.floor)
+            while (oldest := self._kept.oldest()) is not None and oldest.id <= self.floor:
+                self._kept.drop_oldest()
 
     def expire(self, now_ms: int) -> None:
         """Let go of what has expired by itself."""

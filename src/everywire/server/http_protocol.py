@@ -134,7 +134,10 @@ class HTTPProtocol(asyncio.Protocol):
             return False
         if self._poll is not None:
             self._poll.drain()
-        return self._busy or self._reader.buffered > 0
+        elif not self._busy:
+            # What is there may be whole; if not, it never will be.
+            self._loop.call_soon(self._go_on)
+        return True
 
     def pause_writing(self) -> None:
         """The client does not read its answers: its next request waits."""

@@ -49,7 +49,7 @@ POLICY: Final = "; ".join(
         "img-src 'self'",
         "connect-src 'self'",
         "base-uri 'none'",
-        "form-action 'none'",
+        "form-action 'self'",
         "frame-ancestors 'none'",
         # No text becomes markup, even by mistake.
         "require-trusted-types-for 'script'",
@@ -106,10 +106,13 @@ def web_pages() -> Starlette:
             raise HTTPException(404)
         return wanted.response(request)
 
-    return Starlette(
+    application = Starlette(
         routes=[Route("/", page), Route(PREFIX + "{name:path}", file)],
         exception_handlers={404: _not_found, 405: _wrong_method},
     )
+    # What is not there is not somewhere else with a slash behind it.
+    application.router.redirect_slashes = False
+    return application
 
 
 def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversable]]:

@@ -1,8 +1,8 @@
 """How long a client may take: to send a request whole once it has begun, or to begin the next.
 
 One timer a connection, on the node's wheel. It is moved only when somebody begins to wait for
-something; what happens on the way only sets the deadline, which the timer finds when it comes. So
-a request that arrives whole costs two assignments.
+something; what happens on the way sets the deadline, which the timer finds when it comes. So a
+request that arrives whole costs two assignments.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Patience:
         ended: Called when the time is up, with what was arriving then.
     """
 
-    __slots__ = ("_arriving", "_deadline", "_ended", "_node", "_timer")
+    __slots__ = ("_arriving", "_deadline", "_due", "_ended", "_node", "_timer")
 
     def __init__(self, node: Node, ended: Callable[[Part | None], None]) -> None:
         self._node = node
@@ -51,7 +51,10 @@ class Patience:
 
     def idle(self) -> None:
         """The client may begin a request, or not."""
-        self._deadline = self._node.time() + self._node.limits.idle_timeout
+        seconds = self._node.limits.idle_timeout
+        self._deadline = self._node.time() + seconds
+        if self._deadline < self._due:
+            self._start(seconds)
 
     def stop(self) -> None:
         """Nobody waits any more."""
@@ -59,11 +62,15 @@ class Patience:
 
     def _allow(self, seconds: float) -> None:
         self._deadline = self._node.time() + seconds
+        self._start(seconds)
+
+    def _start(self, seconds: float) -> None:
+        self._due = self._node.time() + seconds
         self._node.after(seconds, self._timer)
 
     def _look(self) -> None:
         left = self._deadline - self._node.time()
         if left > 0:
-            self._node.after(min(left, self._node.limits.idle_timeout), self._timer)
+            self._start(min(left, self._node.limits.idle_timeout))
         else:
             self._ended(self._arriving)

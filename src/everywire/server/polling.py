@@ -15,7 +15,7 @@ from everywire.core.access import OPEN
 from everywire.core.errors import LogUnavailable
 from everywire.core.hub import Hub
 from everywire.core.messages import Gap, Message
-from everywire.core.pages import PAGE_BYTES, Page
+from everywire.core.pages import Page, fitting
 from everywire.core.pages import Query as LogQuery
 from everywire.core.subscriptions import Subscriber, Subscription
 from everywire.core.wheel import Timer
@@ -63,12 +63,7 @@ class PollFormat:
 
     def join(self, parts: Sequence[bytes], messages: Sequence[Message]) -> bytes:
         """The body of an answer: the first messages, to a page's end."""
-        count = size = 0
-        for message in messages[: self._limit]:
-            size += message.size
-            if count and size > PAGE_BYTES:
-                break
-            count += 1
+        count = fitting(messages, self._limit)
         messages = messages[:count]
         final = [m.channel for m in messages if m.final]
         if self._named is not None:

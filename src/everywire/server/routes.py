@@ -16,7 +16,8 @@ import msgspec
 from everywire.core.access import OPEN, decide
 from everywire.core.channels import check_channel
 from everywire.core.errors import EverywireError, RequestError, bad_request
-from everywire.core.pages import Page
+from everywire.core.messages import Message
+from everywire.core.pages import Page, fitting
 from everywire.core.pages import Query as LogQuery
 from everywire.server.messages import (
     MethodNotAllowed,
@@ -45,6 +46,10 @@ _FIXED: Final[dict[str, dict[str, str]]] = {
 }
 _CHANNEL: Final = {"GET": "channel", "POST": "publish_raw"}
 _MESSAGES: Final = {"GET": "messages"}
+
+
+_AT_ONCE: Final = 100
+"""Messages that are read back at once, so that no more than these are held beyond a page."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -153,9 +158,9 @@ async def read_messages(node: Node, request: Request, route: Route) -> Response:
     if upto < 0:
         raise bad_request("before is a position above 0")
     if asked.newest_first:
-        messages = await node.log.read_back(channel, upto + 1, asked.since, asked.limit)
+        messages, whole = await _read_back(node, channel, upto + 1, asked.since, asked.limit)
         # Back at where the reader wanted to go: what is missing there is said as well.
-        back = len(messages) < asked.limit and asked.since > 0
+        back = whole and asked.since > 0
         gaps = (await _read(node, channel, asked.since, 1)).gaps if back else []
         last = messages[-1].id if messages else asked.before or asked.since
     else:
@@ -171,6 +176,23 @@ async def _read(node: Node, channel: str, since: int, limit: int) -> Page:
     query = LogQuery((channel,), (), since, node.hub.position, limit)
     page = node.log.recent(query)
     return await node.log.read(query) if page is None else page
+
+
+async def _read_back(
+    node: Node, channel: str, before: int, since: int, limit: int
+) -> tuple[list[Message], bool]:
+    """A page of the newest messages between two positions, and whether that is all there is."""
+    found: list[Message] = []
+    while True:
+        wanted = min(limit + 1 - len(found), _AT_ONCE)
+        more = await node.log.read_back(channel, before, since, wanted)
+        found += more
+        count = fitting(found, limit)
+        if count < len(found):
+            return found[:count], False
+        if len(more) < wanted:
+            return found, True
+        before = more[-1].id
 
 
 async def read_channel(node: Node, route: Route) -> Response:

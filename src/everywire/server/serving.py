@@ -88,6 +88,21 @@ def _resolve(host: str, port: int) -> tuple[tuple[str, int], socket.AddressFamil
     return (str(address[0]), int(address[1])), family
 
 
+def configure(application: ServerApplication, settings: Settings) -> uvicorn.Config:
+    """How uvicorn has to be set up for a `Server`."""
+    return uvicorn.Config(
+        application,
+        http=HTTPProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=int(settings.limits.idle_timeout),
+        timeout_graceful_shutdown=max(1, int(settings.stop_seconds)),
+    )
+
+
 def serve(
     settings: Settings,
     pages: Application | None = None,
@@ -109,17 +124,7 @@ def serve(
     port = listener.getsockname()[1]
     node = Node(settings)
     application = ServerApplication(node, pages)
-    config = uvicorn.Config(
-        application,
-        http=HTTPProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=int(settings.limits.idle_timeout),
-        timeout_graceful_shutdown=max(1, int(settings.stop_seconds)),
-    )
+    config = configure(application, settings)
     server = Server(config, node, None if started is None else lambda: started(node, port))
     with listener, _quiet_signals():
         try:

@@ -18,6 +18,8 @@ from everywire.server.settings import Settings
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+
 PREFLIGHT_HEADERS: Final = (
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
     (
@@ -87,10 +89,11 @@ class Trust:
             name = parts.hostname or ""
         except ValueError:
             return False
-        if parts.scheme not in ("http", "https") or parts.path or not origin.isascii():
+        port = _DEFAULT_PORTS.get(parts.scheme)
+        if port is None or parts.path or not origin.isascii():
             return False
         # The scheme is not compared: behind a proxy that ends TLS it is not known here.
-        own = parts.netloc in (host, f"{host}:443") or f"{parts.netloc}:80" == host
+        own = parts.netloc.removesuffix(port) == host.removesuffix(port)
         return own or (self._on_loopback and is_loopback(name))
 
 

@@ -83,6 +83,7 @@ class _OneRequest(HttpToolsProtocol):
         self._node = node
         self._own = own
         self._kept_back = b""
+        self._eof = False
         self._timer = Timer(self._look_at_the_clock)
 
     def take(self, head: bytes, rest: bytes, body: Body) -> None:
@@ -149,6 +150,10 @@ class _OneRequest(HttpToolsProtocol):
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         protocol.data_received(data)
+        if self._eof:
+            now: Any = transport.get_protocol()
+            if not now.eof_received():
+                transport.close()
 
     def eof_received(self) -> bool | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The client sends no more; an answer of ours comes soon, and is still sent.
@@ -158,7 +163,10 @@ class _OneRequest(HttpToolsProtocol):
         cycle: Any = self.cycle
         if not self._own or not self._body.done or cycle is None or cycle.response_complete:
             return super().eof_received()
-        cycle.keep_alive = False
+        if self._kept_back:
+            self._eof = True
+        else:
+            cycle.keep_alive = False
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -4,11 +4,44 @@ from __future__ import annotations
 
 import itertools
 import threading
+from pathlib import Path
 from typing import Any
 
 import apsw
 
 _numbers = itertools.count()
+
+
+class PowerDisk(apsw.VFS):
+    """Knows what of each file would be left if the power failed now: what was synced last.
+
+    Attributes:
+        name: What a connection is opened with.
+        synced: The content of each file, by its name.
+    """
+
+    def __init__(self) -> None:
+        self.name = f"power-{next(_numbers)}"
+        self.synced: dict[str, bytes] = {}
+        super().__init__(self.name, "")
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:
+        return _SyncedFile(self, name, flags)
+
+    def xDelete(self, path: str, sync: bool) -> None:
+        super().xDelete(path, sync)
+        self.synced.pop(Path(path).name, None)
+
+
+class _SyncedFile(apsw.VFSFile):
+    def __init__(self, disk: PowerDisk, name: Any, flags: list[int]) -> None:
+        super().__init__("", name, flags)
+        self._disk = disk
+        self._path = Path(name.filename() if isinstance(name, apsw.URIFilename) else str(name))
+
+    def xSync(self, flags: int) -> None:
+        super().xSync(flags)
+        self._disk.synced[self._path.name] = self._path.read_bytes()
 
 
 class FaultyDisk(apsw.VFS):

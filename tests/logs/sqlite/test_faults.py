@@ -21,6 +21,7 @@ from everywire.logs.sqlite.connecting import connect
 from everywire.logs.sqlite.faults import sentence
 from logs.harness import Bench, draft, ids, put, read, submit
 from logs.sqlite.disks import FaultyDisk
+from logs.sqlite.inside import check_counts
 
 pytestmark = pytest.mark.anyio
 
@@ -105,6 +106,7 @@ async def test_the_nth_operation_fails(
                 acked.extend(answer.positions)
         await log.settle()
         assert log.failure is None
+        await check_counts(log)
         follower = sqlite.follower
         assert [m.id for m in follower.messages] == acked[-len(follower.messages) :]
         for opened in ("still", "again"):

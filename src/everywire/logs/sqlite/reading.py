@@ -25,6 +25,7 @@ from everywire.core.errors import LogUnavailable
 from everywire.core.messages import Gap, Message
 from everywire.core.pages import Page, Query, build_page
 from everywire.core.watermarks import trimmed_gaps
+from everywire.logs.answers import waive
 from everywire.logs.base import ChannelStatus
 from everywire.logs.sqlite import faults
 from everywire.logs.sqlite.connecting import Connection, connect_to_read
@@ -158,8 +159,9 @@ class Snapshot:
         floor: int = self._connection.execute(_FLOOR).get
         trimmed = trimmed_gaps(query.names, marks, floor, query.after, query.waived)
         names = {number: name for number, (name, _) in channels.items()}
-        passed = marks if query.after == 0 else query.waived
-        return build_page(query, self._messages(query, names), unknown, trimmed, now_ms, passed)
+        messages = self._messages(query, names)
+        page = build_page(query, messages, unknown, trimmed, now_ms, query.waived)
+        return waive(page, query, marks, floor)
 
     def back(self, channel: str, before: int, after: int, limit: int, now_ms: int) -> list[Message]:
         """The newest messages between two positions, newest first."""

@@ -1,0 +1,11 @@
+"""The machinery of ``benchmarks/run.py``: what is run, on which cores, and what comes of it.
+
+installing   the peers' dependencies, into this folder alone
+servers      how each server is started and spoken to, and what it promises
+scenarios    which cells (server, wire, settings) a scenario consists of
+processes    pinned processes; their CPU time and memory, read from /proc
+load         the C client: compiled at first use, run, its milestones
+figures      from what was counted to figures; medians, spread, ratios
+budgets      the figures that are aimed at
+report       RESULTS.md
+"""
