@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import sys
 from collections import defaultdict
@@ -100,10 +101,8 @@ class Floor(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._parser is None:
             return  # what a subscriber says is of no interest here
-        try:
+        with contextlib.suppress(httptools.HttpParserUpgrade):
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass
         if self._joined is not None:
             self._parser = None
 

@@ -60,16 +60,17 @@ def spawn(
 ) -> subprocess.Popen[str]:
     """Start a process on one core, in a group of its own. Without ``log`` its stdout is read."""
     output = subprocess.PIPE if log is None else log.open("w")
+    # taskset, not preexec_fn: this process has threads when it starts the load client.
+    pinned = ["taskset", "--cpu-list", str(core), *command]
     try:
         return subprocess.Popen(
-            command,
+            pinned,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.PIPE if log is None else subprocess.STDOUT,
             text=True,
             env={**os.environ, **(environment or {})},
             process_group=0,
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
         )
     finally:
         if log is not None and not isinstance(output, int):

@@ -50,7 +50,7 @@ def _head(results: Results, plan: Plan, seconds: float) -> str:
         "# What the benchmarks measured\n\n"
         "Written by `benchmarks/run.py`; README.md beside it says what each scenario means.\n\n"
         f"- {now:%d %B %Y, %H:%M %Z}, in {seconds / 60:.0f} minutes\n"
-        f"- {_processor()}, {os.cpu_count()} cores; the server on one, the load on another; loopback\n"
+        f"- {_processor()}, {os.cpu_count()} cores; the server on one, the load on another\n"
         f"- {named}\n"
         f"- {plan.runs} runs of each cell, alternating; windows of {plan.seconds:g} s; data of 120 "
         "bytes (S6: 2,000); no TLS, no compression, no access log\n"

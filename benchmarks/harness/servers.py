@@ -121,7 +121,7 @@ SERVERS: Mapping[str, Server] = {
         _ours(
             "ours-linger",
             "Everywire, polls linger 0.1 s",
-            _everywire("memory:", "--rule", "**:linger=100ms"),
+            _everywire("memory:", "--rule", "**:linger=0.1"),
         ),
         _ours("ours-mounted", "Everywire around an app", _script(HERE / "mounted.py", "own")),
         _ours("ours-asgi", "Everywire, plain ASGI", _script(HERE / "mounted.py", "plain")),
@@ -146,7 +146,7 @@ SERVERS: Mapping[str, Server] = {
             },
             "/pub?id={c}",
             "{d}",
-            "10 messages kept a channel here (1,000 in S5); who falls behind is not told of the gap",
+            "10 messages kept a channel (1,000 in S5); who falls behind is not told of the gap",
             needs="nginx",
             keep_target="/keep?id={c}",
             keep_wires={"ws": Wire("/old?id={c}"), "sse": Wire("/old?id={c}")},

@@ -49,7 +49,7 @@ class Demo(ServerProcess):
         raise AssertionError("the demo did not start: " + "".join(self.words))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """The browser.
 
@@ -64,7 +64,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def demo() -> Iterator[Demo]:
     """A demo that tests share."""
     server = Demo("--log", "memory:")

@@ -103,6 +103,26 @@ def test_a_signal_ends_the_channel(
     }
 
 
+def test_a_signal_that_is_ignored_stays_so(start: Start, http_server: FakeHttp) -> None:
+    """As a shell sets it for what it runs in the background."""
+    take(http_server, 3)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = pipe(start, http_server, "--tee")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"one\n")
+    process.stdin.flush()
+    # It is running, its handlers are set.
+    assert process.stdout.readline() == b"one\n"
+    process.send_signal(signal.SIGINT)
+    process.communicate(b"two\n", timeout=30)
+    assert process.returncode == 0
+    assert sent(http_server) == ["one", "two"]
+
+
 def test_the_second_signal_ends_it_at_once(start: Start, unused_port: int) -> None:
     process = start(
         *("pipe", "a", "--url", f"http://127.0.0.1:{unused_port}"), stdin=subprocess.PIPE

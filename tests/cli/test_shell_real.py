@@ -235,6 +235,31 @@ def test_a_tail_of_what_is_new_misses_nothing_while_it_is_away(
     assert b"connected again after" in said(output.process)
 
 
+@pytest.mark.parametrize("wire", ["ws", "sse"])
+def test_the_replay_of_an_ended_channel_is_cut_beside_one_that_runs(
+    start: Start, server: ServerProcess, tail: Callable[..., Output], wire: str
+) -> None:
+    """Without --since the two start apart: the ended one at its start, the other at the head."""
+    padding = "x" * 60_000
+    for number in range(3):
+        post(server, "build.1", *[[number * 100 + n, padding] for n in range(100)])
+    publish(start, server, "build.1", "--final")
+    post(server, "chat.lobby", "old")
+    output = tail("build.1", "chat.*", wire=wire)
+    # The replay is far more than all buffers between here and there hold.
+    output.wait_for(1)
+    server.kill()
+    server.start()
+    post(server, "chat.lobby", "new")
+    while not any(b'"new"' in line for line in output.lines) or len(output.lines) < 302:
+        output.wait_for(len(output.lines) + 1)
+    heard = output.objects()
+    build = [message["data"] for message in heard if message["channel"] == "build.1"]
+    assert [data[0] for data in build[:-1]] == list(range(300))
+    assert len({message["id"] for message in heard}) == len(heard)
+    assert said(output.process).endswith(b"trying again\n")
+
+
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_log_that_was_restored_is_told(
     server: ServerProcess, tail: Callable[..., Output], wire: str, tmp_path: Path

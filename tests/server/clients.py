@@ -401,6 +401,21 @@ class Raw:
         head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{length}{headers}\r\n"
         self.send(head.encode("latin-1") + body)
 
+    def send_until_full(self, pieces: Iterable[bytes]) -> int:
+        """Send until nothing more is taken; the bytes that were."""
+        sent = 0
+        self.socket.settimeout(0.3)
+        try:
+            for piece in pieces:
+                offset = 0
+                while offset < len(piece):
+                    offset += (count := self.socket.send(piece[offset:]))
+                    sent += count
+        except TimeoutError:
+            self.socket.settimeout(TIMEOUT)
+            return sent
+        raise AssertionError(f"all {sent} bytes were taken")
+
     def half_close(self) -> None:
         self.socket.shutdown(socket.SHUT_WR)
 
@@ -541,5 +556,7 @@ def frame(
     head += bytes([length[0] | bit]) + length[1:]
     if mask is None:
         return head + payload
+    if not any(mask):
+        return head + mask + payload
     masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
     return head + mask + masked

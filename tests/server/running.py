@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import hypercorn.asyncio
@@ -20,10 +21,11 @@ import uvloop
 
 from everywire.server.asgi import Application, ServerApplication
 from everywire.server.node import Node
+from everywire.server.polling import Poll
 from everywire.server.serving import Server, configure, listen
 from everywire.server.settings import Settings
 
-from .clients import Clients
+from .clients import Answer, Clients
 
 T = TypeVar("T")
 
@@ -103,6 +105,21 @@ class Running(Clients):
             return work()
 
         return asyncio.run_coroutine_threadsafe(answer(), self._loop).result(DEADLINE)
+
+    @contextmanager
+    def waiting(self, *queries: dict[str, Any]) -> Iterator[list[Future[Answer]]]:
+        """Polls that are held by the server, each on a thread of its own."""
+        before = self.call(self.polls_waiting)
+        with ThreadPoolExecutor(len(queries)) as pool:
+            futures = [pool.submit(self.get, "/updates", **{"wait": 20, **q}) for q in queries]
+            wanted = before + len(queries)
+            eventually(lambda: self.call(self.polls_waiting) == wanted, "the polls wait")
+            yield futures
+
+    def polls_waiting(self) -> int:
+        """How many polls are held; to be called on the server's loop."""
+        polls = [s for s in self.node._sessions if isinstance(s, Poll)]
+        return sum(poll.subscriber is not None for poll in polls)
 
     def begin_stop(self) -> None:
         """Ask the server to stop in an orderly way."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,28 +11,10 @@ import pytest
 from everywire.core.rules import ChannelRule, Rules
 from everywire.server.polling import Poll
 
-from .clients import Answer
 from .conftest import QUICK
 from .running import Running, eventually
 
 SECRET = "0123456789abcdefghijAB"
-
-
-@contextmanager
-def waiting(server: Running, *queries: dict[str, Any]) -> Iterator[list[Future[Answer]]]:
-    """Polls that are held by the server, each on a thread of its own."""
-    before = server.call(lambda: listening(server))
-    with ThreadPoolExecutor(len(queries)) as pool:
-        futures = [pool.submit(server.get, "/updates", **{"wait": 20, **q}) for q in queries]
-        wanted = before + len(queries)
-        eventually(lambda: server.call(lambda: listening(server)) == wanted, "the polls wait")
-        yield futures
-
-
-def listening(server: Running) -> int:
-    """How many polls are waiting."""
-    polls = [s for s in server.node._sessions if isinstance(s, Poll)]
-    return sum(poll.subscriber is not None for poll in polls)
 
 
 # Answered at once
@@ -229,7 +209,7 @@ def test_a_page_that_ends_earlier_leaves_a_gap_to_the_next(start: Callable[..., 
 def test_waiting_poll(server: Running, channel: str) -> None:
     """Long polling: a waiting poll is answered with its first message."""
     since = server.head()
-    with waiting(server, {"channel": channel, "since": since}) as (poll,):
+    with server.waiting({"channel": channel, "since": since}) as (poll,):
         server.publish(f"{channel}.other", 0)
         id = server.publish(channel, 1)
         page = poll.result().json
@@ -241,7 +221,7 @@ def test_waiting_polls_share_an_answer(server: Running, channel: str) -> None:
     """Long polling: all who wait for the same get the same body."""
     since = server.head()
     query = {"channel": [channel, f"{channel}.b"], "since": since}
-    with waiting(server, *[query] * 8) as polls:
+    with server.waiting(*[query] * 8) as polls:
         names = (channel, f"{channel}.b")
         ids = server.publish_all([{"channel": name, "data": 1} for name in names])
         bodies = {poll.result().body for poll in polls}
@@ -258,7 +238,7 @@ def test_waiting_polls_count_as_subscribers(server: Running, channel: str) -> No
     socket.expect("subscribed")
     stream.opened()
     pattern = {"channel": f"{channel}.*", "since": since}
-    with waiting(server, {"channel": channel, "since": since}, pattern):
+    with server.waiting({"channel": channel, "since": since}, pattern):
         assert server.get(server.channel_path(channel)).json["subscribers"] == 3
         assert server.get(server.channel_path(f"{channel}.a")).json["subscribers"] == 0
         server.publish(channel, 1)
@@ -272,7 +252,7 @@ def test_waiting_polls_count_as_subscribers(server: Running, channel: str) -> No
 def test_waiting_poll_with_a_limit(server: Running, channel: str) -> None:
     """Long polling, limit: it cuts a batch that comes while the poll waits, too."""
     since = server.head()
-    with waiting(server, {"channel": channel, "since": since, "limit": 2}) as (poll,):
+    with server.waiting({"channel": channel, "since": since, "limit": 2}) as (poll,):
         ids = server.publish_all([{"channel": channel, "data": n} for n in range(5)])
         page = poll.result().json
     assert ([m["id"] for m in page["data"]], page["last_id"]) == (ids[:2], ids[1])
@@ -283,7 +263,7 @@ def test_waiting_poll_with_a_limit(server: Running, channel: str) -> None:
 def test_waiting_poll_gets_at_most_a_page(server: Running, channel: str) -> None:
     """Pages end at 1 MiB, for a batch that comes while the poll waits, too."""
     since = server.head()
-    with waiting(server, {"channel": channel, "since": since, "limit": 1000}) as (poll,):
+    with server.waiting({"channel": channel, "since": since, "limit": 1000}) as (poll,):
         ids = server.publish_all([{"channel": channel, "data": "x" * 60_000} for _ in range(30)])
         page = poll.result().json
     assert 0 < len(page["data"]) < 30
@@ -293,7 +273,7 @@ def test_waiting_poll_gets_at_most_a_page(server: Running, channel: str) -> None
 def test_wait_is_shortened_at_random(native: Running, channel: str) -> None:
     """Long polling, wait: shortened at random by up to 10 %."""
     since = native.head()
-    with waiting(native, *[{"channel": channel, "since": since, "wait": 20}] * 5):
+    with native.waiting(*[{"channel": channel, "since": since, "wait": 20}] * 5):
 
         def waits() -> list[float]:
             now = native.node.time()
@@ -336,7 +316,7 @@ def test_ephemeral(server: Running, channel: str) -> None:
     """Terms, ephemeral: polls get them with ephemeral=1, and only while waiting."""
     since = server.head()
     query = {"channel": channel, "since": since}
-    with waiting(server, {**query, "ephemeral": 1}, query) as (eager, plain):
+    with server.waiting({**query, "ephemeral": 1}, query) as (eager, plain):
         server.publish(channel, "now", ephemeral=True, event="e")
         page = eager.result().json
         id = server.publish(channel, "kept")
@@ -355,7 +335,7 @@ def test_linger(start: Callable[..., Running]) -> None:
     """Long polling, linger: trades delay for fewer, fuller answers."""
     server = start(rules=Rules([ChannelRule("slow.*", linger=0.3)]))
     since = server.head()
-    with waiting(server, {"channel": "slow.a", "since": since}) as (poll,):
+    with server.waiting({"channel": "slow.a", "since": since}) as (poll,):
         ids = [server.publish("slow.a", n) for n in range(3)]
         page = poll.result().json
     assert [m["id"] for m in page["data"]] == ids
@@ -365,7 +345,7 @@ def test_linger_does_not_hold_ephemeral_messages(start: Callable[..., Running]) 
     """Long polling, linger: what cannot be read again later is not lost to it."""
     server = start(rules=Rules([ChannelRule("slow.*", linger=0.3)]))
     query = {"channel": "slow.a", "since": server.head(), "ephemeral": 1}
-    with waiting(server, query) as (poll,):
+    with server.waiting(query) as (poll,):
         server.publish("slow.a", "now", ephemeral=True)
         assert [m["data"] for m in poll.result().json["data"]] == ["now"]
 
@@ -373,7 +353,7 @@ def test_linger_does_not_hold_ephemeral_messages(start: Callable[..., Running]) 
 def test_linger_over_an_expired_message(start: Callable[..., Running]) -> None:
     """Long polling, linger: where nothing is left at its end, the poll waits on."""
     server = start(rules=Rules([ChannelRule("slow.*", linger=0.2)]))
-    with waiting(server, {"channel": "slow.a", "since": server.head()}) as (poll,):
+    with server.waiting({"channel": "slow.a", "since": server.head()}) as (poll,):
         short = server.publish("slow.a", "short", ttl=0.01)
         (session,) = server.node._sessions
 
@@ -436,7 +416,7 @@ def test_what_has_not_moved_is_not_cached(server: Running, channel: str) -> None
 def test_what_expires_is_not_cached(server: Running, channel: str) -> None:
     """Terms, gap; ttl: what goes within seconds must not live on in a cache."""
     since = server.head()
-    with waiting(server, {"channel": channel, "since": since}) as (poll,):
+    with server.waiting({"channel": channel, "since": since}) as (poll,):
         server.publish(channel, 1, ttl=60)
         assert poll.result().headers["cache-control"] == "no-store"
     answer = server.get("/updates", channel=channel, since=since, wait=0)
@@ -447,7 +427,7 @@ def test_waiting_poll_may_be_cached(server: Running, channel: str) -> None:
     """Caching: an answer that came after a wait is as cacheable as any."""
     since = server.head()
     query = {"channel": channel, "since": since}
-    with waiting(server, query, {**query, "connection": SECRET}) as (public, private):
+    with server.waiting(query, {**query, "connection": SECRET}) as (public, private):
         server.publish(channel, 1)
         assert public.result().headers["cache-control"] == CACHEABLE
         assert private.result().headers["cache-control"] == "no-store"

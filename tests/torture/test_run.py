@@ -18,10 +18,10 @@ from support.processes import ServerProcess
 
 @pytest.mark.timeout(120)
 def test_a_server_keeps_its_promises(tmp_path: Path) -> None:
-    """Seed 2 kills it, freezes it, and has a fault of each kind for connections."""
+    """Seed 46 kills it, stops it, and has a fault of each kind for connections."""
     path = tmp_path / "history.ndjson"
     result = CliRunner().invoke(
-        command, ["--seed", "2", "--seconds", "8", "--json", "--history", str(path)]
+        command, ["--seed", "46", "--seconds", "7", "--json", "--history", str(path)]
     )
     assert result.exit_code == 0, result.output
     verdict = json.loads(result.stdout)
@@ -36,10 +36,10 @@ def test_a_server_keeps_its_promises(tmp_path: Path) -> None:
 @pytest.mark.timeout(120)
 def test_a_log_that_forgets_is_found_out() -> None:
     """The check can fail end to end: killed with its messages in memory, a server loses them."""
-    result = CliRunner().invoke(command, ["--seed", "2", "--seconds", "5", "--log", "memory:"])
+    result = CliRunner().invoke(command, ["--seed", "46", "--seconds", "3", "--log", "memory:"])
     assert result.exit_code == 1, result.output
     assert "BROKEN  lost: publisher" in result.stdout
-    assert "everywire torture --seed 2 --seconds 5 --log memory:" in result.stdout
+    assert "everywire torture --seed 46 --seconds 3 --log memory:" in result.stdout
 
 
 @pytest.mark.timeout(120)

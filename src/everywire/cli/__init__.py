@@ -22,6 +22,10 @@ COMMANDS: Final = {
     "pipe": Lazy(
         "everywire.cli.pipe:pipe", "Publish the lines of stdin, through restarts of the server."
     ),
+    "advise": Lazy("everywire.cli.advise:advise", "Say which wire to take, and why."),
+    "torture": Lazy(
+        "everywire.cli.torture:torture", "Torment a server and check that it keeps its promises."
+    ),
 }
 
 _EXAMPLES: Final = (

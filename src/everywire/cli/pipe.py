@@ -127,9 +127,13 @@ def _interrupting(piping: Pipe) -> Generator[list[int]]:
         # Written past sys.stderr, which may be in the middle of something.
         os.write(2, _ENDING)
 
-    before = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    # One that is ignored was meant to be, by a shell that runs us in the background.
+    heeded = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    before = {number: signal.signal(number, on_signal) for number in heeded}
     try:
         yield came
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,7 +106,7 @@ def publish(
         raise click.UsageError("a channel cannot end with an ephemeral message, which is not kept")
     kind, content = _content(data, file, kind, final)
     with Publisher(
-        url, token=read_token(token_file), patience=timeout, notify=_Away().say
+        url, token=read_token(token_file), patience=timeout, notify=_once()
     ) as publisher:
         published = publisher.publish(
             channel,
@@ -179,13 +179,14 @@ def _print(published: Published, as_json: bool) -> None:
         say("the server has had this idempotency key already; this is its message's position")
 
 
-class _Away:
-    """Says once that the server is away."""
+def _once() -> Callable[[Unreachable | Refused], None]:
+    """Says that the server is away, the first time."""
+    said = False
 
-    def __init__(self) -> None:
-        self._said = False
-
-    def say(self, fault: Unreachable | Refused) -> None:
-        if not self._said and sys.stderr:
+    def notify(fault: Unreachable | Refused) -> None:
+        nonlocal said
+        if not said:
             say(f"{fault}; trying again")
-        self._said = True
+        said = True
+
+    return notify

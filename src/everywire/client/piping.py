@@ -31,7 +31,7 @@ MAX_LINES: Final = 200
 MAX_BYTES: Final = 256 * 1024
 """Of one list; the protocol's own limits are 1000 messages and 8 MiB."""
 
-_LAST_WORDS: Final = 5.0
+_LAST_WORDS: Final = 3.0
 """Seconds for sending what is held, once interrupted."""
 
 _STRAGGLERS: Final = 1.0

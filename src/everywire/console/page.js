@@ -25,13 +25,18 @@ const MACHINE = "machine";
 
 const url = new URL("./", document.baseURI);
 const channel = new URLSearchParams(location.search).get("channel") || MACHINE;
-const quantity = channel === MACHINE ? { name: "CPU", unit: " %", top: 100 } : { name: "Values", unit: "", top: 0 };
+const quantity =
+  channel === MACHINE
+    ? { name: "CPU", unit: " %", top: 100 }
+    : { name: "Values", unit: "", top: 0 };
 
 find(document, "#channel").value = channel;
 say(find(document, "#lead"), leadOf(channel));
 say(find(document, "#clocks"), clocksOf(location.hostname));
 // A page that comes out of the browser's cache has no connections any more.
-addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) location.reload();
+});
 run();
 
 async function run() {
@@ -100,7 +105,7 @@ async function whereTheLogStands() {
       const response = await fetch(address, { cache: "no-store" });
       const answer = await response.json();
       if (response.ok && !answer.final) return answer.last_id;
-      if (response.ok) return refuse("This channel has ended; a page of what it held is not shown here.");
+      if (response.ok) return refuse("This channel has ended: nothing more will come.");
       if (response.status < 500) return refuse(answer.detail);
       retryMs = 1000 * (Number(response.headers.get("retry-after")) || 0);
     } catch {
@@ -131,7 +136,10 @@ function connectCutAll(readers) {
   });
   find(document, "#cut-all").addEventListener("click", () => {
     const cut = readers.every(({ state }) => state === "cut");
-    for (const reader of readers) cut ? reader.heal() : reader.cut();
+    for (const reader of readers) {
+      if (cut) reader.heal();
+      else reader.cut();
+    }
   });
 }
 
@@ -145,10 +153,15 @@ function leadOf(name) {
     name === MACHINE
       ? "This machine publishes its own load four times a second on the channel “machine”. Here it arrives"
       : `Everything published on “${name}” arrives here`;
-  return `${what} over WebSocket, Server-Sent Events and long polling, side by side. Cut one: its connection really closes. Let it back: it goes on from its position, and what it missed is there.`;
+  return (
+    `${what} over WebSocket, Server-Sent Events and long polling, side by side. Cut one: its ` +
+    "connection really closes. Let it back: it goes on from its position, and what it missed " +
+    "is there."
+  );
 }
 
 function clocksOf(host) {
   const here = ["localhost", "127.0.0.1", "[::1]"].includes(host);
-  return here ? "Both are clocks of this machine." : "If the server is another machine, the difference of the two clocks is in it.";
+  if (here) return "Both are the clock of this machine.";
+  return "If the server is another machine, the difference of the two clocks is in it.";
 }

@@ -44,7 +44,6 @@ export class Reader {
     this.messages = 0;
     this.requests = 0;
     this.bytes = 0;
-    this.bytesSent = 0;
     this.cuts = 0;
     this.losses = 0;
     this.moves = 0;
@@ -128,7 +127,6 @@ export class Reader {
   #listener(current) {
     const events = {
       requested: () => (this.requests += 1),
-      sent: (bytes) => (this.bytesSent += bytes),
       received: (bytes, raw) => {
         this.bytes += bytes;
         this.raw = raw;
@@ -172,7 +170,6 @@ export class Reader {
         if (current()) take(...values);
       };
     }
-    // A request that a wire makes while it is being opened counts as well.
     return guarded;
   }
 

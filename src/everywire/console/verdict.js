@@ -17,7 +17,8 @@ const NOT_LIVE = {
  * `kind` is one of waiting, ok, behind, told, bad; `headline` and `detail` are for people.
  */
 export function verdict(summary, readers) {
-  const compared = `Compared message by message on ${readers.length} readers, up to position ${summary.position}.`;
+  const { length } = readers;
+  const compared = `Compared message by message on ${length} readers, up to position ${summary.position}.`;
   const faults = faultsOf(summary.readers, readers);
   if (faults.length) {
     return { kind: "bad", headline: sentence(list(faults)), detail: compared };

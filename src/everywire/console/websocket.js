@@ -26,12 +26,6 @@ export function openWebSocket({ url, channel, since }, on) {
     silence = setTimeout(() => end("the server fell silent"), patience);
   };
 
-  const send = (frame) => {
-    const text = JSON.stringify(frame);
-    socket.send(text);
-    on.sent(frameSize(text, true));
-  };
-
   const end = (why) => {
     clearTimeout(silence);
     socket.onopen = socket.onmessage = socket.onclose = null;
@@ -63,7 +57,7 @@ export function openWebSocket({ url, channel, since }, on) {
   socket.onopen = () => {
     on.opened();
     listenOn();
-    send({ type: "subscribe", channel, since });
+    socket.send(JSON.stringify({ type: "subscribe", channel, since }));
   };
   socket.onmessage = ({ data }) => {
     listenOn();
@@ -86,9 +80,9 @@ export function openWebSocket({ url, channel, since }, on) {
   };
 }
 
-/** Bytes of a frame with this text (RFC 6455, section 5.2); a client's carry a mask. */
-function frameSize(text, masked = false) {
+/** Bytes of a server's frame with this text (RFC 6455, section 5.2). */
+function frameSize(text) {
   const payload = encoder.encode(text).length;
   const header = payload < 126 ? 2 : payload < 65_536 ? 4 : 10;
-  return payload + header + (masked ? 4 : 0);
+  return payload + header;
 }

@@ -263,10 +263,10 @@ async def test_a_bug_in_retention_is_told_and_passes(
     with monkeypatch.context() as patch:
         patch.setattr("everywire.logs.sqlite.retention._first", lambda *_: 1 / 0)
         log.tick()
-        await log._writer.ask(lambda: None)  # type: ignore[attr-defined]
+        await log._writer.idle()  # type: ignore[attr-defined]
     assert "ZeroDivisionError" in (log.failure or "")
     log.tick()
-    await log._writer.ask(lambda: None)  # type: ignore[attr-defined]
+    await log._writer.idle()  # type: ignore[attr-defined]
     assert log.failure is None
 
 

@@ -95,7 +95,7 @@ async def test_a_step_is_small_and_the_next_follows_by_itself(
     log = await sqlite.open(rules=Rules([ChannelRule("a", max_messages=3)]))
     await log.append([draft("a")] * 100)
     while (await log.status("a")).messages > 3:
-        await log._writer.ask(lambda: None)  # type: ignore[attr-defined]
+        await log._writer.idle()  # type: ignore[attr-defined]
     assert max(steps) <= 110
     sqlite.clock.advance(1)
     steps.clear()

@@ -23,7 +23,7 @@ async def test_jobs_are_done_in_order_on_one_other_thread() -> None:
     assert threads != {threading.get_ident()}
     for number in range(100):
         worker.put(lambda number=number: number, done.append)
-    await worker.ask(lambda: None)
+    await worker.idle()
     assert done == list(range(100))
     worker.stop()
 
@@ -84,7 +84,7 @@ async def test_it_holds_on_to_no_job_that_is_done() -> None:
     gone = weakref.ref(large)
     await worker.ask(lambda large=large: None)
     del large
-    await worker.ask(lambda: None)
+    await worker.idle()
     gc.collect()
     assert gone() is None
     worker.stop()

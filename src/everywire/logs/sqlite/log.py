@@ -23,14 +23,7 @@ from everywire.core.errors import EverywireError, LogUnavailable
 from everywire.core.messages import Message
 from everywire.core.pages import Page, Query, known
 from everywire.core.positions import Openings
-from everywire.logs.base import (
-    Append,
-    Appended,
-    ChannelStatus,
-    Log,
-    LogSettings,
-    Sink,
-)
+from everywire.logs.base import Append, Appended, ChannelStatus, Log, LogSettings, Sink
 from everywire.logs.sqlite.appending import Committed, commit
 from everywire.logs.sqlite.opening import open_store
 from everywire.logs.sqlite.reading import Reader, Snapshot
@@ -128,7 +121,7 @@ class SqliteLog(Log):
             opened = await self._writer.ask(partial(open_store, self._store, self._tail_bytes))
         except BaseException:
             # Where the wait was cancelled, the file may be open by now.
-            self._writer.put(self._store.close, _no_answer)
+            self._writer.put(self._store.close, lambda _: None)
             self._stop()
             raise
         self._head = opened.head
@@ -152,7 +145,7 @@ class SqliteLog(Log):
             async with asyncio.timeout(CLOSE_SECONDS):
                 while self._gathering or self._busy:
                     self._hand_over()
-                    await self._writer.ask(_nothing)
+                    await self._writer.idle()
                 await self._reader.ask(self._reads.close)
                 await self._writer.ask(self._store.close)
         except TimeoutError:
@@ -363,11 +356,3 @@ def _answer_all(appends: Iterable[Append], answers: Iterable[Appended | Everywir
             append.done(answer)
         except Exception:
             logger.exception("a publisher could not be answered")
-
-
-def _nothing() -> None:
-    """Done when everything before it is."""
-
-
-def _no_answer(_: object) -> None:
-    """For jobs whose result nobody waits for."""

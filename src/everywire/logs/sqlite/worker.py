@@ -58,6 +58,10 @@ class Worker:
         self.put(job, answer)
         return await future
 
+    async def idle(self) -> None:
+        """Wait until all that was put before is done, and answered."""
+        await self.ask(lambda: None)
+
     def stop(self) -> None:
         """End the thread once it has done what was put before."""
         self._jobs.put(None)
