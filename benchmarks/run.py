@@ -27,12 +27,14 @@ from harness import installing, load, processes, report
 from harness.budgets import BUDGETS
 from harness.figures import Results, number
 from harness.processes import Cores
+from harness.profiling import Profile
 from harness.scenarios import QUICK, SCENARIOS, Cell, Plan
 from harness.servers import DATA, SERVERS, Server
 
 RESULTS = load.HERE / "RESULTS.md"
 PARTIAL = load.BUILD / "results.md"
 RAW = load.BUILD / "results.json"
+SETTLE_SECONDS = 0.2
 
 
 class Running:
@@ -49,6 +51,8 @@ class Running:
         self.process = processes.spawn(command, core, log=self._log)
         try:
             processes.wait_for_port(self.port, self.process)
+            # nginx listens before its worker is there.
+            time.sleep(SETTLE_SECONDS)
         except RuntimeError as error:
             self.stop()
             said = self._log.read_text().strip()[-300:]
@@ -67,9 +71,13 @@ class Comparison:
         plan: How long everything takes.
         cores: Which core is whose.
         chosen: The servers that take part.
+        profile: Sample where the servers' time goes.
     """
 
-    def __init__(self, plan: Plan, cores: Cores, chosen: Sequence[str]) -> None:
+    def __init__(
+        self, plan: Plan, cores: Cores, chosen: Sequence[str], *, profile: bool = False
+    ) -> None:
+        self._profile = profile
         self.results = Results()
         self.missing: dict[str, str] = {}
         self._plan = plan
@@ -116,10 +124,7 @@ class Comparison:
                 if not cell.fresh:
                     running[cell.server] = target
             try:
-                options = load_options(cell, target)
-                counted = load.run_client(
-                    target.process, options, self._cores, watch_memory=cell.watch_memory
-                )
+                counted = self._load(cell, target)
             finally:
                 if cell.fresh:
                     target.stop()
@@ -131,6 +136,17 @@ class Comparison:
         shown = "  ".join(f"{name} {number(value)}" for name, value in found.items())
         wrong = self.results.troubles.get(cell.key, [])
         say(f"  {turn + 1}  {label(cell)}  {shown}" + (f"  TROUBLE: {wrong[-1]}" if wrong else ""))
+
+    def _load(self, cell: Cell, target: Running) -> load.Counted:
+        options = load_options(cell, target)
+        sampler = Profile(target.process.pid) if self._profile else None
+        try:
+            return load.run_client(
+                target.process, options, self._cores, watch_memory=cell.watch_memory
+            )
+        finally:
+            if sampler is not None:
+                say(f"  {label(cell)}  {sampler.finish()}")
 
 
 def load_options(cell: Cell, target: Running) -> dict[str, str | int | float]:
@@ -195,6 +211,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--servers", metavar="ours,floor", help=f"among {', '.join(SERVERS)}")
     parser.add_argument("--runs", type=int, help="runs of each cell")
     parser.add_argument("--seconds", type=float, help="length of a window")
+    parser.add_argument("--profile", action="store_true", help="show where the time goes")
     parser.add_argument("--write", type=Path, help="where the report goes")
     return parser.parse_args()
 
@@ -214,10 +231,11 @@ def main() -> None:
     began = time.monotonic()
     load.compile_client()
     cores = Cores.choose()
-    processes.raise_open_files()
+    # Beside its connections, a process has a few files of its own.
+    plan = replace(plan, crowd=min(plan.crowd, processes.raise_open_files() - 200))
     os.sched_setaffinity(0, {cores.load})
     shutil.rmtree(DATA, ignore_errors=True)
-    comparison = Comparison(plan, cores, chosen)
+    comparison = Comparison(plan, cores, chosen, profile=asked.profile)
     with contextlib.suppress(KeyboardInterrupt):
         for scenario in scenarios:
             comparison.run(scenario)

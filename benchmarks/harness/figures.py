@@ -23,6 +23,7 @@ def _window(c: Counted) -> Figures:
         "p99 ms": c["p99_us"] / 1000,
         "server busy": c["server_busy"],
         "client busy": c["client_busy"],
+        "others": c["others_busy"],
     }
 
 

@@ -1,8 +1,9 @@
-"""The peers' dependencies, into this folder alone: nothing of the system is changed.
+"""The peers' dependencies, into this folder: nothing is installed into the system.
 
 Python peers get ``.venv`` from the pinned requirements.txt; the Node peer ``npm ci``; nginx and its
 nchan module are Debian's packages, downloaded and unpacked under ``.build`` without being
-installed. What cannot be had is reported by name: a peer that is missing is part of the result.
+installed (one empty folder is made outside, see ``_NCHAN_FOLDER``). What cannot be had is reported
+by name: a peer that is missing is part of the result.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ NGINX_ROOT = BUILD / "nginx"
 NGINX = NGINX_ROOT / "usr" / "sbin" / "nginx"
 NCHAN = NGINX_ROOT / "usr" / "lib" / "nginx" / "modules" / "ngx_nchan_module.so"
 
+# nchan makes a folder in here whatever its configuration says: the directive for it cannot be used
+# ("directive is duplicate", 1.3.6). The package nginx-common would bring it.
+_NCHAN_FOLDER = Path("/var/lib/nginx")
 _NGINX_PACKAGES = ("nginx", "libnginx-mod-nchan")
 
 
@@ -64,6 +68,13 @@ def _node() -> None:
 
 
 def _nginx() -> None:
+    try:
+        _NCHAN_FOLDER.mkdir(exist_ok=True)
+    except OSError as error:
+        raise CannotInstall(
+            f"nchan needs the folder {_NCHAN_FOLDER}, which cannot be made ({error.strerror}): "
+            "install Debian's nginx-common"
+        ) from None
     if NGINX.exists() and NCHAN.exists():
         return
     downloads = BUILD / "debian"

@@ -105,6 +105,8 @@ class _Watch:
 
     def note(self, event: str) -> None:
         """Sample at a milestone."""
+        if event == "begin":
+            self._pids = processes.family(self._pids[0])
         cpu = processes.cpu_seconds(self._pids)
         now = time.monotonic()
         busy = processes.core_busy_seconds(self._cores.server)

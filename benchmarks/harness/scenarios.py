@@ -14,6 +14,8 @@ from harness.servers import SERVERS
 
 Options = dict[str, str | int | float]
 
+CROWD = " (crowd)"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -23,7 +25,7 @@ class Plan:
         runs: Runs of each cell.
         seconds: A window.
         idle: Connections of S4.
-        crowd: Connections of S4's large cell; 0: it is left out.
+        crowd: Connections of S4's large cell, as far as files may be open; 0: it is left out.
         stalled_messages: Messages of 2,000 bytes in S6.
         peers: Whether the peers take part.
     """
@@ -147,7 +149,8 @@ def _idle(plan: Plan) -> list[Cell]:
         for server, wire in _those(wires=("ws", "sse", "poll"))
     ]
     if plan.crowd:
-        crowd = Cell("S4", "ours", "ws", _waiting(plan.crowd), f"{plan.crowd:,}", fresh=True)
+        setting = f"{plan.crowd:,}{CROWD}"
+        crowd = Cell("S4", "ours", "ws", _waiting(plan.crowd), setting, fresh=True)
         cells.append(crowd)
     return cells
 

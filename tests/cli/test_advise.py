@@ -49,15 +49,22 @@ def test_figures_of_the_last_comparison_stand_behind_the_reasons(run: Run) -> No
     results.save(a_comparison())
     answer = json.loads(run("advise", "--two-way", "--json").stdout)
     assert answer["reasons"][0].endswith(
-        " Measured here on 2026-11-24: WebSocket: direction of websocket; Server-Sent Events: "
-        "direction of sse; long polling: direction of longpoll."
+        " Measured here on 2026-11-24. WebSocket: direction of websocket. Server-Sent Events: "
+        "direction of sse. long polling: direction of longpoll."
     )
 
 
 def test_a_fact_is_not_said_to_be_measured(run: Run) -> None:
     results.save(a_comparison())
     answer = json.loads(run("advise", "--browser", "--http1", "--json").stdout)
-    assert " By its sources: WebSocket: browser_connections of websocket;" in answer["reasons"][0]
+    assert " By its sources. WebSocket: browser_connections of websocket." in answer["reasons"][0]
+
+
+def test_the_figures_of_a_row_are_said_once(run: Run) -> None:
+    results.save(a_comparison())
+    reasons = json.loads(run("advise", "--cdn", "--json").stdout)["reasons"]
+    assert sum("CDN" in reason for reason in reasons) == 2
+    assert sum("cdn of websocket" in reason for reason in reasons) == 1
 
 
 def test_a_stored_comparison_that_cannot_be_read_is_none(run: Run) -> None:

@@ -15,8 +15,10 @@ Directives before a block::
 Directives between blocks::
 
     setup: COMMAND                   typed where readers do not see it
+    start in NAME: COMMAND           the same, in the terminal NAME, where it goes on running
     Ctrl-C in NAME, kill in NAME     end what runs there
     heard: N on CHANNEL              wait until so many are subscribed
+    needs: PROGRAM                   where it is not installed, the document is skipped
     browser: ...                     see `browsing`
 
 What is shown may differ from the document in this: ``…`` stands for anything on a line, a line of
@@ -35,6 +37,8 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+
+import pytest
 
 from .browsing import Browser
 from .markdown import ROOT, Block, Document
@@ -169,6 +173,9 @@ class Examples:
             command = directive.removeprefix("setup: ")
             shown, status = self._terminal("").run(self._real(command))
             assert status == 0, f"{where}: {command}: {shown}"
+        elif directive.startswith("start in "):
+            name, _, command = directive.removeprefix("start in ").partition(": ")
+            self._start(name, command, "", where)
         elif directive.startswith("Ctrl-C in "):
             terminal = self._terminals[directive.removeprefix("Ctrl-C in ")]
             terminal.press_ctrl_c()
@@ -180,6 +187,10 @@ class Examples:
         elif directive.startswith("heard: "):
             count, _, channel = directive.removeprefix("heard: ").partition(" on ")
             self._wait_until_heard(channel, int(count), where)
+        elif directive.startswith("needs: "):
+            program = directive.removeprefix("needs: ")
+            if shutil.which(program) is None:
+                pytest.skip(f"{program} is not installed")
         elif directive.startswith("browser: "):
             self._browser.obey(directive.removeprefix("browser: "), where)
         else:

@@ -24,6 +24,7 @@ DEADLINE = 20.0
 """Seconds after which something that was to come has not come."""
 
 _DONE = re.compile(r"\x1e(\d+)\x1e\n")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Terminal:
@@ -117,7 +118,7 @@ class Terminal:
                 return  # the last program on it has ended
             whole, cut = _whole_characters(cut + data)
             with self._changed:
-                self._shown += whole
+                self._shown = _COLOUR.sub("", self._shown + whole)
                 self._changed.notify_all()
 
 

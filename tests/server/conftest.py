@@ -98,7 +98,8 @@ def paged(request: pytest.FixtureRequest, pool: Callable[[str], Running]) -> Ite
     running.check_nothing_left()
 
 
-def _starting(carrier: str) -> Iterator[Callable[..., Running]]:
+def starting(carrier: str) -> Iterator[Callable[..., Running]]:
+    """What starts servers on a carrier, and stops them."""
     servers: list[Running] = []
 
     def start(pages: Any = None, **changes: Any) -> Running:
@@ -116,13 +117,13 @@ def _starting(carrier: str) -> Iterator[Callable[..., Running]]:
 @pytest.fixture(params=["native", "asgi"])
 def start(request: pytest.FixtureRequest) -> Iterator[Callable[..., Running]]:
     """Starts servers with other settings, on each carrier."""
-    yield from _starting(request.param)
+    yield from starting(request.param)
 
 
 @pytest.fixture
 def start_native() -> Iterator[Callable[..., Running]]:
     """Starts native servers with other settings."""
-    yield from _starting("native")
+    yield from starting("native")
 
 
 @pytest.fixture

@@ -66,6 +66,8 @@ class Running(Clients):
         self._started.wait(DEADLINE)
         if self._failure is not None:
             raise self._failure
+        # hypercorn does not say when it has started; whoever connects waits until then.
+        assert self.get("/health", {"Host": "localhost"}).status == 200
 
     def _run(self) -> None:
         try:

@@ -133,7 +133,7 @@ def reader() -> Iterator[Callable[..., Reader]]:
 def test_a_thousand_clients_that_were_cut_come_back_at_once_and_miss_nothing(
     start_native: Callable[..., Running], reader: Callable[..., Reader]
 ) -> None:
-    """The defence: a backlog for all of them, and pages that those who ask alike share."""
+    """The defence: each goes on from its own position, and those who ask alike share a page."""
     server = start_native()
     count = room_for(1000)
     since = server.head()
@@ -161,8 +161,8 @@ def test_a_thousand_clients_that_were_cut_come_back_at_once_and_miss_nothing(
     for one in again:
         one.read_to(ids[-1])
         assert one.ids() == ids
-    polls = count // 3
-    assert reads <= polls + count // 2, "those who ask alike do not share what is read"
+    # Polls look for themselves; of the others, those that come in the same turn share.
+    assert reads <= count // 3 + 50, "those who ask alike do not share what is read"
 
 
 # Who does not read
@@ -291,9 +291,10 @@ def test_a_publisher_that_floods_is_held_up_and_nobody_else(
     flooding.join()
     assert max(held) <= server.settings.limits.max_publishes_in_flight
     assert 0 < most[0] < 512 * MIB, "the server reads on, though its answers are not read"
-    assert flood.next()["type"] == "welcome"
-    for _ in range(most[0] // len(piece)):
-        assert flood.next()["type"] == "published"
+    answered = 0
+    while answered < most[0] // len(piece):
+        opcode, payload = flood.next_frame()
+        answered += opcode == 1 and b'"type":"published"' in payload
 
 
 # Who is slow, or silent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from collections.abc import Sequence
 from typing import Any, Final, get_args
 
 import click
@@ -75,7 +76,7 @@ def advise(as_json: bool, **answers: Any) -> None:
     # What was neither said nor asked is as it is for a `Situation`.
     case = Situation(**{name: value for name, value in answers.items() if value is not None})
     verdict, comparison = advise_on(case), results.last()
-    reasons = [in_words(reason, comparison) for reason in verdict.reasons]
+    reasons = in_words(verdict.reasons, comparison)
     code = code_for(verdict.wire, case)
     if as_json:
         click.echo(as_object(verdict, reasons, code))
@@ -116,15 +117,26 @@ def _answer(field: str, asks: str) -> Any:
     return click.confirm(asks, default=False, err=True)
 
 
-def in_words(reason: Reason, comparison: results.Comparison | None) -> str:
-    """A reason, with the figures of the last comparison where it has some."""
-    row = comparison.row(reason.figure) if comparison is not None and reason.figure else None
-    if comparison is None or row is None:
-        return reason.text
-    cells = "; ".join(f"{NAMES[wire]}: {row.cells[wire].says}" for wire in WIRES)
-    day = comparison.measured_at[:10]
+def in_words(reasons: Sequence[Reason], comparison: results.Comparison | None) -> list[str]:
+    """Reasons, with the figures of the last comparison where it has some; each row's once."""
+    shown: set[str] = set()
+    sentences: list[str] = []
+    for reason in reasons:
+        new = reason.figure not in shown
+        shown.add(reason.figure)
+        row = comparison.row(reason.figure) if comparison is not None and new else None
+        if comparison is None or row is None:
+            sentences.append(reason.text)
+        else:
+            sentences.append(f"{reason.text} {_figures(row, comparison.measured_at[:10])}")
+    return sentences
+
+
+def _figures(row: results.Row, day: str) -> str:
+    """What came out, a sentence a wire."""
     found = "By its sources" if row.kind == "fact" else f"Measured here on {day}"
-    return f"{reason.text} {found}: {cells}."
+    cells = " ".join(f"{NAMES[wire]}: {row.cells[wire].says}." for wire in WIRES)
+    return f"{found}. {cells}"
 
 
 def as_object(verdict: Verdict, reasons: list[str], code: Code) -> bytes:
@@ -167,7 +179,7 @@ def _section(title: str, body: str, terminal: bool) -> str:
     return f"{paint(title, terminal, bold=True)}\n{body}"
 
 
-def _items(sentences: list[str] | tuple[str, ...]) -> str:
+def _items(sentences: Sequence[str]) -> str:
     return "\n".join(
         textwrap.fill(
             sentence,

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import time
 from typing import Final, NamedTuple
 
 from everywire.advice.rules import Wire
-from everywire.comparison.clients import HOST, WireClient
-from everywire.comparison.http_clients import PollClient
-from everywire.comparison.servers import LocalServer
+from everywire.comparison.clients import HOST, PATIENCE, WireClient
 from everywire.comparison.socket_client import WebSocketClient
 from everywire.comparison.speed import new_channel
 from everywire.comparison.wires import CLIENTS, publisher
@@ -51,13 +50,25 @@ class Heads(NamedTuple):
         status: Of HTTP.
         kind: Its ``Content-Type``, or what it upgrades to.
         caching: Its ``Cache-Control``; empty: there is none.
-        same: Whether a second client that asks for the same gets the same bytes.
+        unbuffered: Whether it asks proxies not to buffer (``X-Accel-Buffering: no``).
     """
 
     status: int
     kind: str
     caching: str
-    same: bool
+    unbuffered: bool = False
+
+
+class Carried(NamedTuple):
+    """How 256 different bytes came through.
+
+    Attributes:
+        yes: Whether they came as they are.
+        length: Bytes or characters that came for them.
+    """
+
+    yes: bool
+    length: int
 
 
 class _Heard:
@@ -108,7 +119,13 @@ async def up_beside(port: int) -> float:
             times.append((time.perf_counter() - began) * 1000)
         return times[-1]
     finally:
-        writer.close()
+        await _closed(writer)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    # It may have been cut from the other side.
+    with contextlib.suppress(ConnectionError):
         await writer.wait_closed()
 
 
@@ -119,17 +136,17 @@ def _post(port: int, channel: str) -> bytes:
     ).encode()
 
 
-async def carries_bytes(port: int, wire: Wire) -> Passed:
-    """Whether bytes come as bytes, and not as base64; ``ms`` is how many came for 256."""
+async def carries_bytes(port: int, wire: Wire) -> Carried:
+    """Whether bytes come as bytes, and not as base64."""
     heard, channel = _Heard(), new_channel()
     client = CLIENTS[wire](port, channel, heard.hear, bare=True)
     sender = await publisher(port)
     try:
         await client.open()
         sender.publish(channel, b'"' + base64.b64encode(BYTES) + b'"', "base64")
-        came = await asyncio.wait_for(heard.data, DEADLINE)
-        came = came.strip(b'"')
-        return Passed(came == BYTES, len(came))
+        # Polls bring message objects, in which the data is a JSON string.
+        came = (await asyncio.wait_for(heard.data, PATIENCE)).strip(b'"')
+        return Carried(came == BYTES, len(came))
     finally:
         client.abort()
         sender.abort()
@@ -177,42 +194,29 @@ async def speaks_http2(port: int) -> bool:
     except (TimeoutError, ConnectionError):
         return False
     finally:
-        writer.close()
+        await _closed(writer)
     return len(answer) > _SETTINGS and answer[3] == _SETTINGS
 
 
-async def heads(server: LocalServer, wire: Wire) -> Heads:
-    """What an answer begins with that brings a message, and whether two clients get the same."""
-    channel = new_channel()
-    sender = await publisher(server.port)
+async def heads(port: int, wire: Wire) -> Heads:
+    """What an answer begins with that brings a message."""
+    heard, channel = _Heard(), new_channel()
+    sender = await publisher(port)
+    client = CLIENTS[wire](port, channel, heard.hear)
     try:
-        client = CLIENTS[wire](server.port, channel)
         await client.open()
-        since = client.position
-        client.abort()
         sender.publish(channel, b"1")
-        first, second = await asyncio.gather(
-            *(_first_message(server.port, wire, channel, since) for _ in range(2))
-        )
-    finally:
-        sender.abort()
-    kind = first.headers.get("upgrade") or first.headers.get("content-type", "")
-    caching = first.headers.get("cache-control", "")
-    same = first.status == second.status == 200 and caching == second.headers.get("cache-control")
-    return Heads(first.status, kind.partition(";")[0], caching, same)
-
-
-async def _first_message(port: int, wire: Wire, channel: str, since: int | None) -> WireClient:
-    heard = _Heard()
-    client = CLIENTS[wire](port, channel, heard.hear, since)
-    if isinstance(client, PollClient):
-        client.again = False
-    try:
-        await client.open()
-        await heard.wait(time.perf_counter())
+        await asyncio.wait_for(heard.data, PATIENCE)
     finally:
         client.abort()
-    return client
+        sender.abort()
+    kind = client.headers.get("upgrade") or client.headers.get("content-type", "")
+    return Heads(
+        client.status,
+        kind.partition(";")[0],
+        client.headers.get("cache-control", ""),
+        client.headers.get("x-accel-buffering") == "no",
+    )
 
 
 def cacheable(heads: Heads) -> bool:

@@ -54,7 +54,7 @@ class Figure(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
         shown, low, high = map(number, (self.median, self.low, self.high))
-        spread = "" if low == high else f" ({low}-{high})"
+        spread = "" if low == high else f" ({low}–{high})"
         return f"{shown}{unit}{spread}"
 
 

@@ -50,10 +50,10 @@ class LocalServer:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
-        self._watched = psutil.Process(process.pid)
         assert process.stderr is not None
         try:
-            self.port = await asyncio.wait_for(_port(process.stderr), START_SECONDS)
+            self.port = await _port(process.stderr)
+            self._watched = psutil.Process(process.pid)
         except BaseException:
             await self._stop()
             raise
@@ -101,12 +101,17 @@ def _get(url: str, target: str) -> Answer:
 
 
 async def _port(words: asyncio.StreamReader) -> int:
+    """Where it listens, by what it says."""
     said: list[bytes] = []
-    async for line in words:
-        found = _STARTED.search(line)
-        if found:
-            return int(found[1])
-        said = [*said[-_LINES:], line]
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            async for line in words:
+                found = _STARTED.search(line)
+                if found:
+                    return int(found[1])
+                said = [*said[-_LINES:], line]
+    except TimeoutError:
+        pass  # what it said so far will have to explain it
     text = b"".join(said).decode(errors="replace").strip()
     raise ComparisonFailed(f"the server to be measured did not start; it said: {text or 'nothing'}")
 

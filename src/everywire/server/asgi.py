@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
-from everywire.core.errors import EverywireError, LogRefused, RequestError
+from everywire.core.errors import EverywireError, LogRefused, RequestError, UsageError
 from everywire.server.asgi_outlets import StreamOutlet
 from everywire.server.asgi_websocket import serve_websocket
 from everywire.server.event_stream import EventStream, open_stream, stream_headers
@@ -54,7 +54,7 @@ class ServerApplication:
 
     def __init__(self, node: Node, pages: Application | None = None) -> None:
         self.node = node
-        self.failure: LogRefused | None = None
+        self.failure: LogRefused | UsageError | None = None
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,7 +71,7 @@ class ServerApplication:
         await receive()
         try:
             await self.node.start()
-        except LogRefused as error:
+        except (LogRefused, UsageError) as error:
             self.failure = error
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return

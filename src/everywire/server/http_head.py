@@ -19,6 +19,7 @@ from everywire.server.messages import Headers, Request, Response
 from everywire.server.trust import cross_origin_headers
 
 END_OF_HEAD: Final = b"\r\n\r\n"
+_MAX_BEGINNINGS: Final = 256
 
 
 @lru_cache(64)
@@ -39,29 +40,59 @@ def head_of(status: int, *headers: Headers) -> bytes:
     return b"\r\n".join(lines) + END_OF_HEAD
 
 
-def answer_of(
-    request: Request | None, response: Response, keep_alive: bool, defaults: Headers
-) -> bytes:
-    """A whole answer.
+class AnswerHeads:
+    """The heads of answers, made once for all that are alike.
 
-    Args:
-        request: What it answers; None where that could not be read.
-        response: The answer.
-        keep_alive: Whether the connection stays open after it.
-        defaults: Headers that every answer has.
+    All but the length is the same in most answers of a second (the date changes then), so it is
+    kept up to there.
     """
-    origin = None if request is None else request.origin
-    headers = [*response.headers, *cross_origin_headers(origin)]
-    if response.status != HTTPStatus.NO_CONTENT:
-        headers.append((b"content-length", b"%d" % len(response.body)))
-    options = b"keep-alive" if keep_alive else b"close"
-    if response.status == HTTPStatus.UPGRADE_REQUIRED:
-        # Whoever sends Upgrade names it here, so that it goes no further (RFC 9110, 7.8).
-        options += b", upgrade"
-    headers.append((b"connection", options))
-    head = head_of(response.status, defaults, headers)
-    bare = request is not None and request.method == "HEAD"
-    return head if bare else head + response.body
+
+    __slots__ = ("_beginnings", "_defaults")
+
+    def __init__(self) -> None:
+        self._beginnings: dict[tuple[object, ...], bytes] = {}
+        self._defaults: Headers = ()
+
+    def answer(
+        self, request: Request | None, response: Response, keep_alive: bool, defaults: Headers
+    ) -> bytes:
+        """A whole answer.
+
+        Args:
+            request: What it answers; None where that could not be read.
+            response: The answer.
+            keep_alive: Whether the connection stays open after it.
+            defaults: Headers that every answer has; another object once they change.
+        """
+        if defaults is not self._defaults or len(self._beginnings) >= _MAX_BEGINNINGS:
+            self._beginnings.clear()
+            self._defaults = defaults
+        origin = None if request is None else request.origin
+        status = response.status
+        alike = (status, response.headers, origin, keep_alive)
+        beginning = self._beginnings.get(alike)
+        if beginning is None:
+            beginning = self._beginning(response, origin, keep_alive)
+            self._beginnings[alike] = beginning
+        if status == HTTPStatus.NO_CONTENT:
+            return beginning + b"\r\n"
+        head = b"%bcontent-length: %d\r\n\r\n" % (beginning, len(response.body))
+        bare = request is not None and request.method == "HEAD"
+        return head if bare else head + response.body
+
+    def _beginning(self, response: Response, origin: str | None, keep_alive: bool) -> bytes:
+        """A head up to its length."""
+        options = b"keep-alive" if keep_alive else b"close"
+        if response.status == HTTPStatus.UPGRADE_REQUIRED:
+            # Whoever sends Upgrade names it here, so that it goes no further (RFC 9110, 7.8).
+            options += b", upgrade"
+        headers = (
+            *self._defaults,
+            *response.headers,
+            *cross_origin_headers(origin),
+            (b"connection", options),
+        )
+        return head_of(response.status, headers)[: -len(b"\r\n")]
 
 
 class _Head:

@@ -26,7 +26,7 @@ from everywire.core.errors import EverywireError, RequestError
 from everywire.server.closing import ClosingWatch, close, linger
 from everywire.server.event_stream import open_stream
 from everywire.server.event_stream_protocol import EventStreamProtocol, stream_head
-from everywire.server.http_head import answer_of
+from everywire.server.http_head import AnswerHeads
 from everywire.server.http_reader import RequestReader
 from everywire.server.messages import Request, Response, internal_error, problem
 from everywire.server.patience import Part, Patience
@@ -50,6 +50,8 @@ _OURS: Final = frozenset({"ws", "events", "updates", "publish", "publish_raw", "
 _MAX_PIPELINED: Final = 64 * 1024
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+_heads = AnswerHeads()
+
 
 class HTTPProtocol(asyncio.Protocol):
     """See the module. The arguments are those that uvicorn makes its protocols with."""
@@ -59,6 +61,8 @@ class HTTPProtocol(asyncio.Protocol):
         "_continue_due",
         "_eof",
         "_keep_alive",
+        "_known",
+        "_known_route",
         "_loop",
         "_node",
         "_patience",
@@ -88,6 +92,9 @@ class HTTPProtocol(asyncio.Protocol):
         self._peer = ""
         self._request: Request | None = None
         self._route: Route | None = None
+        # A head that comes again has been decided on already.
+        self._known: Request | None = None
+        self._known_route: Route | None = None
         self._poll: Poll | None = None
         self._busy = False  # an answer is due, or the connection is closing
         self._paused = False
@@ -212,8 +219,12 @@ class HTTPProtocol(asyncio.Protocol):
                 self._wait_for("head")
             return False
         self._patience.arrived()
+        again = request is self._known
         self._request = request
         self._keep_alive = request.keep_alive and not self._node.draining
+        if again:
+            self._route = self._known_route
+            return True
         try:
             self._node.trust.admit(request)
             self._route = match(request.method, request.path)
@@ -225,6 +236,7 @@ class HTTPProtocol(asyncio.Protocol):
             return False
         expected = request.header(b"expect")
         self._continue_due = expected is not None and expected.lower() == "100-continue"
+        self._known, self._known_route = self._reader.repeatable, self._route
         return True
 
     def _turn_away(self, error: RequestError) -> None:
@@ -240,7 +252,8 @@ class HTTPProtocol(asyncio.Protocol):
         """Uvicorn's own protocol serves this request, from its first byte."""
         self._resume()
         own = self._route is not None
-        serve_request(self._uvicorn, self._node, self._leave(), self._reader, own)
+        transport = self._leave()
+        serve_request(self._uvicorn, self._node, transport, self._reader, own=own, eof=self._eof)
 
     def _wait_for(self, part: Part) -> None:
         """More has to come."""
@@ -329,7 +342,7 @@ class HTTPProtocol(asyncio.Protocol):
 
     def _write(self, transport: asyncio.Transport, response: Response) -> None:
         defaults = self._uvicorn.server_state.default_headers
-        transport.write(answer_of(self._request, response, self._keep_alive, defaults))
+        transport.write(_heads.answer(self._request, response, self._keep_alive, defaults))
 
     def _go_on(self) -> None:
         transport = self._transport

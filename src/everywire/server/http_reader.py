@@ -10,11 +10,15 @@ feeds stops reading while an answer is due.
 
 from __future__ import annotations
 
+from typing import Final
+
 from everywire.core.errors import bad_request
 from everywire.core.limits import Limits
 from everywire.server.http_body import Body, ChunkedBody, SizedBody, too_large_body
 from everywire.server.http_head import END_OF_HEAD, head_too_large, parse_head
 from everywire.server.messages import Request
+
+_LENGTH: Final = b"\r\ncontent-length: "
 
 
 class RequestReader:
@@ -23,9 +27,24 @@ class RequestReader:
     Args:
         limits: Of heads and bodies.
         peer: IP address of the other end.
+
+    Attributes:
+        repeatable: The last head, if it may come again with another length; then it is the very
+            object that `head` gives again.
     """
 
-    __slots__ = ("_buffer", "_chunks", "_head_bytes", "_limits", "_peer", "_searched", "_size")
+    __slots__ = (
+        "_before",
+        "_behind",
+        "_buffer",
+        "_chunks",
+        "_head_bytes",
+        "_limits",
+        "_peer",
+        "_searched",
+        "_size",
+        "repeatable",
+    )
 
     def __init__(self, limits: Limits, peer: str) -> None:
         self._limits = limits
@@ -35,6 +54,8 @@ class RequestReader:
         self._head_bytes = b""
         self._size = 0
         self._chunks: ChunkedBody | None = None
+        self.repeatable: Request | None = None
+        self._before = self._behind = b""
 
     @property
     def buffered(self) -> int:
@@ -65,6 +86,8 @@ class RequestReader:
             RequestError: It is no HTTP, or over a limit; nothing can be read after it.
         """
         buffer, limits = self._buffer, self._limits
+        if not buffer:
+            return None
         if buffer[:1] in (b"\r", b"\n"):
             # A client may send empty lines before a request (RFC 9112, 2.2).
             buffer = self._buffer = buffer.lstrip(b"\r\n")
@@ -76,15 +99,43 @@ class RequestReader:
             self._searched = max(0, len(buffer) - len(END_OF_HEAD) + 1)
             return None
         self._searched = 0
-        self._head_bytes = bytes(buffer[:end])
+        head = self._head_bytes = bytes(buffer[:end])
         self._buffer = bytes(buffer[end:])
-        request = parse_head(self._head_bytes, limits, self._peer)
-        self._chunks, self._size = None, 0
+        self._chunks = None
+        if self.repeatable is not None and self._repeats(head):
+            return self.repeatable
+        self.repeatable, self._size = None, 0
+        request = parse_head(head, limits, self._peer)
         if request.header(b"transfer-encoding") is not None:
             self._chunks = _chunked(request, limits.max_body_bytes)
         else:
             self._size = _content_length(request)
+            self._remember(request, head)
         return request
+
+    def _remember(self, request: Request, head: bytes) -> None:
+        """Know a publisher's head again: most differ in the length of the body alone."""
+        begin = head.lower().find(_LENGTH)
+        if begin < 0 or request.method != "POST" or request.header(b"expect") is not None:
+            return
+        begin += len(_LENGTH)
+        self.repeatable = request
+        self._before = head[:begin]
+        self._behind = head[head.index(b"\r", begin) :]
+
+    def _repeats(self, head: bytes) -> bool:
+        """Whether a head is the one that was parsed last, but for the length; takes that."""
+        before, behind = self._before, self._behind
+        if not head.startswith(before) or not head.endswith(behind):
+            return False
+        length = head[len(before) : -len(behind)]
+        # Where the two ends overlap, or there is more than a plain number, it is parsed.
+        if len(before) + len(length) + len(behind) != len(head) or not 0 < len(length) < 10:
+            return False
+        if not length.isdigit():
+            return False
+        self._size = int(length)
+        return True
 
     def body(self) -> bytes | None:
         """The body of the request whose head was given; None while it is not there whole.

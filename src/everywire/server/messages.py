@@ -135,7 +135,7 @@ def problem(error: EverywireError) -> Response:
     }
     if isinstance(error, RequestError) and error.channel is not None:
         fields["channel"] = error.channel
-    return Response(status, msgspec.json.encode(fields), headers)
+    return Response(status, msgspec.json.encode(fields), tuple(headers))
 
 
 def internal_error() -> RequestError:

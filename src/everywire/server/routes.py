@@ -137,6 +137,8 @@ def publish(node: Node, request: Request, route: Route, body: bytes, respond: Re
 
 
 def _published(result: Published, asked: PublishRequest) -> bytes:
+    if asked.shape == "one" and not result.duplicate and result.ids[0] is not None:
+        return b'{"id":%d}' % result.ids[0]
     ids = list(result.ids)
     answer: dict[str, Any] = {"id": ids[0]} if asked.shape == "one" else {"ids": ids}
     if result.duplicate:

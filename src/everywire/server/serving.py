@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
@@ -116,7 +117,8 @@ def serve(
         started: Called once it listens, on its loop, with the node and its port.
 
     Raises:
-        UsageError: The settings contradict themselves, or the address cannot be bound.
+        UsageError: The settings contradict themselves, there is no such log, or the address
+            cannot be bound.
         LogRefused: The log cannot be opened.
     """
     check_openness(settings)
@@ -126,13 +128,28 @@ def serve(
     application = ServerApplication(node, pages)
     config = configure(application, settings)
     server = Server(config, node, None if started is None else lambda: started(node, port))
-    with listener, _quiet_signals():
+    with listener, _quiet_signals(), _said_by_us(application):
         try:
             server.run(sockets=[listener])
         except SystemExit:
             if application.failure is None:
                 raise
             raise application.failure from None
+
+
+@contextmanager
+def _said_by_us(application: ServerApplication) -> Generator[None, None, None]:
+    """Why a server does not start is raised, and so need not be logged by uvicorn as well."""
+    uvicorn_logger = logging.getLogger("uvicorn.error")
+
+    def others(record: logging.LogRecord) -> bool:
+        return application.failure is None
+
+    uvicorn_logger.addFilter(others)
+    try:
+        yield
+    finally:
+        uvicorn_logger.removeFilter(others)
 
 
 class _quiet_signals:  # noqa: N801 - a context manager reads as a verb

@@ -20,6 +20,8 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
+_MAX_KNOWN: Final = 256
+
 PREFLIGHT_HEADERS: Final = (
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
     (
@@ -42,6 +44,8 @@ class Trust:
         self._origins = frozenset(origin.lower().rstrip("/") for origin in settings.allowed_origins)
         self._bound = settings.host.lower().strip("[]")
         self._on_loopback = is_loopback(self._bound)
+        # Host headers that were let in, as they came: the same few come with every request.
+        self._known: set[str] = set()
 
     def admit(self, request: Request) -> None:
         """Check Host and Origin; note an Origin that may read the answer on the request.
@@ -58,14 +62,17 @@ class Trust:
         if len(values) != 1:
             raise bad_request("a request needs one Host header")
         host = values[0].strip()
+        if host in self._known:
+            return host.lower()
         found = _HOST.fullmatch(host)
-        name = "" if found is None else found[1].lower().strip("[]")
-        if found is None or not self._knows_host(name):
+        if found is None or not self._knows_host(found[1].lower().strip("[]")):
             raise RequestError(
                 "forbidden",
                 f"Host {host[:100]!a} is not this server's: loopback names, the bound address "
                 "and those in allowed_hosts are",
             )
+        if len(self._known) < _MAX_KNOWN:
+            self._known.add(host)
         return host.lower()
 
     def _knows_host(self, name: str) -> bool:

@@ -57,7 +57,9 @@ def serve_request(
     node: Node,
     transport: asyncio.Transport,
     reader: RequestReader,
+    *,
     own: bool,
+    eof: bool,
 ) -> None:
     """Give uvicorn the request whose head was read.
 
@@ -67,11 +69,21 @@ def serve_request(
         transport: The connection.
         reader: Has read the head; nothing is left in it.
         own: Whether the request is for our own API, and so is answered soon.
+        eof: Whether the client sends no more.
     """
     inner = _OneRequest(uvicorn, node, own)
     transport.set_protocol(inner)
     inner.connection_made(transport)
     inner.take(*reader.release())
+    if eof:
+        _pass_on_eof(transport)
+
+
+def _pass_on_eof(transport: asyncio.Transport) -> None:
+    """Tell whoever has the connection now that its client sends no more."""
+    protocol: Any = transport.get_protocol()
+    if not protocol.eof_received():
+        transport.close()
 
 
 class _OneRequest(HttpToolsProtocol):
@@ -151,22 +163,20 @@ class _OneRequest(HttpToolsProtocol):
         protocol.connection_made(transport)
         protocol.data_received(data)
         if self._eof:
-            now: Any = transport.get_protocol()
-            if not now.eof_received():
-                transport.close()
+            _pass_on_eof(transport)
 
     def eof_received(self) -> bool | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The client sends no more; an answer of ours comes soon, and is still sent.
 
         A mounted application may take long, and has to learn that its client may have gone.
         """
+        if self._kept_back:
+            self._eof = True
+            return True
         cycle: Any = self.cycle
         if not self._own or not self._body.done or cycle is None or cycle.response_complete:
             return super().eof_received()
-        if self._kept_back:
-            self._eof = True
-        else:
-            cycle.keep_alive = False
+        cycle.keep_alive = False
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -244,6 +244,31 @@ async def test_a_bug_in_the_writer_answers_everybody_and_passes(
     assert ids(await read(log, "a", after=0)) == [kept, later]
 
 
+async def test_an_append_that_cannot_be_written_is_refused_alone(
+    sqlite: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = await sqlite.open()
+    sqlite.clock.advance(1)
+    good, bad, late, end = await asyncio.gather(
+        submit(log, [draft("a")], key="k"),
+        submit(log, [draft("a"), draft("new", event="\ud800")], key="l"),
+        submit(log, [draft("b"), draft("a")]),
+        submit(log, [draft("a", final=True)]),
+    )
+    assert isinstance(bad, LogUnavailable)
+    assert "UnicodeEncodeError" in bad.message
+    assert "UnicodeEncodeError" in caplog.text
+    assert log.failure is None
+    await log.settle()
+    given = [*good.positions, *late.positions, *end.positions]
+    assert ids(await read(log, "a", "b", "new", after=0)) == given
+    assert [m.id for m in sqlite.follower.messages] == given
+    assert log.ended("a") == given[-1] == log.head()
+    assert [hole.next for hole in log.openings().holes] == given[:1]
+    assert (await log.append([draft("a")], key="k")).duplicate
+    await check_counts(log)
+
+
 async def test_a_bug_in_the_reader_is_the_readers_alone(
     sqlite: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ and becomes rows. So one append's conflict touches no other, and the rows go to 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -26,6 +27,8 @@ from everywire.logs.sqlite.store import Store
 
 MAX_KEYS_ON_DISK: Final = 10_000_000
 """Idempotency keys held within their window, about 1 GB; an append with one more is refused."""
+
+logger = logging.getLogger("everywire.log")
 
 _FIND_KEY: Final = (
     "SELECT first, count, expires FROM keys WHERE channel = ? AND publisher = ? AND key = ?"
@@ -53,7 +56,7 @@ class Committed(msgspec.Struct):
     due: bool
 
 
-def commit(store: Store, appends: list[Append]) -> Committed | LogUnavailable:
+def commit(store: Store, appends: Sequence[Append]) -> Committed | LogUnavailable:
     """Append a batch.
 
     Returns:
@@ -68,8 +71,31 @@ def commit(store: Store, appends: list[Append]) -> Committed | LogUnavailable:
             committed = batch.committed(answers)
     except apsw.Error as error:
         return LogUnavailable(faults.sentence(error, store.path))
+    except Exception as error:
+        # Perhaps it is one of them that cannot be written; then it is refused alone.
+        if len(appends) > 1:
+            return _joined(store, [commit(store, (append,)) for append in appends])
+        logger.exception("an append failed unexpectedly")
+        return LogUnavailable(f"the log {store.path} failed unexpectedly: {error!r}")
     committed.due = bool(store.over) or store.checkpoint_due or store.too_large
     return committed
+
+
+def _joined(
+    store: Store, results: Sequence[Committed | LogUnavailable]
+) -> Committed | LogUnavailable:
+    """What came of appends that were committed one by one, as of one batch."""
+    joined = Committed([], [], store.numbers.head, {}, None, due=True)
+    for result in results:
+        if isinstance(result, LogUnavailable):
+            joined.answers.append(result)
+            continue
+        joined.answers += result.answers
+        joined.messages += result.messages
+        joined.finals.update(result.finals)
+        joined.hole = joined.hole or result.hole
+    failed = [result for result in results if isinstance(result, LogUnavailable)]
+    return failed[0] if len(failed) == len(results) else joined
 
 
 def probe(store: Store) -> LogUnavailable | None:

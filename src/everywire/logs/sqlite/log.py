@@ -15,7 +15,6 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 from functools import partial
-from itertools import repeat
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -162,7 +161,7 @@ class SqliteLog(Log):
     def _refuse_all(self, why: str) -> None:
         waiting = self._busy + self._gathering
         self._busy, self._gathering = [], []
-        _answer_all(waiting, repeat(LogUnavailable(why)))
+        _answer_all(waiting, (LogUnavailable(why) for _ in waiting))
 
     # Appending
 
@@ -175,7 +174,10 @@ class SqliteLog(Log):
             append.done(LogUnavailable("the log is closed"))
             return
         if self._gathering_bytes + self._busy_bytes + size > self._settings.max_waiting_bytes:
-            append.done(LogUnavailable("too much waits for the disk"))
+            most = self._settings.max_waiting_bytes
+            append.done(
+                LogUnavailable(f"{most} bytes wait for the disk, as many as may; try later")
+            )
             return
         self._gathering_bytes += size
         self._gathering.append(append)
@@ -200,8 +202,8 @@ class SqliteLog(Log):
             return
         self._hand_over()
         if not isinstance(result, Committed):
-            unavailable = self._failed(result)
-            _answer_all(appends, repeat(unavailable))
+            why = self._failed(result)
+            _answer_all(appends, (LogUnavailable(why) for _ in appends))
             return
         self._set_failure(None)
         try:
@@ -228,12 +230,12 @@ class SqliteLog(Log):
         # Now, not before, it may be trimmed.
         self._store.handed_over = committed.head
 
-    def _failed(self, error: Exception) -> LogUnavailable:
-        """Note why appends fail; what to answer them."""
-        if not isinstance(error, LogUnavailable):
-            error = LogUnavailable(f"the log {self.path} failed unexpectedly: {error!r}")
-        self._set_failure(error.message)
-        return error
+    def _failed(self, error: Exception) -> str:
+        """Note why appends fail; what to say to them."""
+        unexpected = f"the log {self.path} failed unexpectedly: {error!r}"
+        why = error.message if isinstance(error, LogUnavailable) else unexpected
+        self._set_failure(why)
+        return why
 
     def _set_failure(self, failure: str | None) -> None:
         if failure is not None and self._failure is None:
