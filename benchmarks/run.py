@@ -94,6 +94,8 @@ class Comparison:
         try:
             for turn in range(self._plan.runs):
                 for cell in cells:
+                    if cell.heavy and turn >= self._plan.heavy_runs:
+                        continue
                     self._measure(cell, running, turn)
         finally:
             for each in running.values():
@@ -221,7 +223,7 @@ def main() -> None:
     asked = arguments()
     plan = QUICK if asked.quick else Plan()
     if asked.runs:
-        plan = replace(plan, runs=asked.runs)
+        plan = replace(plan, runs=asked.runs, heavy_runs=asked.runs)
     if asked.seconds:
         plan = replace(plan, seconds=asked.seconds)
     everybody = [name for name, server in SERVERS.items() if plan.peers or not server.peer]

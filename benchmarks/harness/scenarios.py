@@ -23,6 +23,7 @@ class Plan:
 
     Attributes:
         runs: Runs of each cell.
+        heavy_runs: Runs of those that take long and vary little (S4, S6).
         seconds: A window.
         idle: Connections of S4.
         crowd: Connections of S4's large cell, as far as files may be open; 0: it is left out.
@@ -31,6 +32,7 @@ class Plan:
     """
 
     runs: int = 3
+    heavy_runs: int = 3
     seconds: float = 3.0
     idle: int = 10_000
     crowd: int = 20_000
@@ -38,7 +40,7 @@ class Plan:
     peers: bool = True
 
 
-QUICK = Plan(2, 0.8, 5_000, 0, 10_000, peers=False)
+QUICK = Plan(2, 1, 0.8, 5_000, 0, 10_000, peers=False)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Cell:
         setting: What distinguishes it beside server and wire; shown as it is.
         fresh: Start its server anew for each run.
         kept: It needs messages kept for those who come back.
-        runs: Fewer than the plan's, for what does not vary.
+        heavy: It takes long and varies little.
     """
 
     scenario: str
@@ -60,6 +62,7 @@ class Cell:
     fresh: bool = False
     kept: bool = False
     watch_memory: bool = False
+    heavy: bool = False
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -103,7 +106,9 @@ def _window(plan: Plan, **options: str | int | float) -> Options:
 
 def _fan_out(plan: Plan) -> list[Cell]:
     options = _window(plan, subs=1000, channels=1, pubs=16, rate=20)
-    mounted = [(name, wire) for name in ("ours-mounted", "ours-asgi") for wire in ("ws", "sse")]
+    mounted = [("ours-mounted", "ws"), ("ours-asgi", "ws"), ("ours-asgi", "sse")]
+    if not plan.peers:
+        mounted = []
     return [
         Cell("S1", server, wire, options)
         for server, wire in _those(*mounted, wires=("ws", "sse", "poll"))
@@ -129,13 +134,14 @@ def _logs(plan: Plan) -> list[Cell]:
             _window(plan, subs=1000, channels=1000, pubs=publishers),
             f"{publishers} in flight",
         )
-        for publishers in (16, 64, 256)
+        for publishers in ((16, 64, 256) if plan.peers else (64,))
         for server in ("ours", "ours-normal", "ours-full")
-        if plan.peers or publishers != 16
     ]
 
 
 def _paced_channels(plan: Plan) -> list[Cell]:
+    if not plan.peers:
+        return []
     options = _window(plan, subs=1000, channels=1000, pubs=16, rate=2000)
     return [
         Cell("S3-paced", server, wire, options)
@@ -145,12 +151,12 @@ def _paced_channels(plan: Plan) -> list[Cell]:
 
 def _idle(plan: Plan) -> list[Cell]:
     cells = [
-        Cell("S4", server, wire, _waiting(plan.idle), f"{plan.idle:,}", fresh=True)
+        Cell("S4", server, wire, _waiting(plan.idle), f"{plan.idle:,}", fresh=True, heavy=True)
         for server, wire in _those(wires=("ws", "sse", "poll"))
     ]
     if plan.crowd:
         setting = f"{plan.crowd:,}{CROWD}"
-        crowd = Cell("S4", "ours", "ws", _waiting(plan.crowd), setting, fresh=True)
+        crowd = Cell("S4", "ours", "ws", _waiting(plan.crowd), setting, fresh=True, heavy=True)
         cells.append(crowd)
     return cells
 
@@ -170,8 +176,17 @@ def _stall(plan: Plan) -> list[Cell]:
     options: Options = {"mode": "stall", "subs": 50, "channels": 1, "pubs": 16, "size": 2000}
     options |= {"count": plan.stalled_messages, "limit": 30}
     return [
-        Cell("S6", "ours-normal", wire, {**options, "stalled": s}, name, True, watch_memory=True)
-        for wire in ("ws", "sse")
+        Cell(
+            "S6",
+            "ours-normal",
+            wire,
+            {**options, "stalled": s},
+            name,
+            fresh=True,
+            watch_memory=True,
+            heavy=True,
+        )
+        for wire in (("ws", "sse") if plan.peers else ("ws",))
         for s, name in ((1, "stalled"), (0, "all read"))
     ]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
-from everywire.comparison.cuts import MANNERS, Record, Recovery, cut
+from everywire.comparison.cuts import MANNERS, Manner, Record, Recovery, Returning, cut
+from everywire.comparison.http_clients import EventStreamClient
 
 
 def record(before: list[int], published: int, after: list[int], returned_at: int) -> Recovery:
@@ -60,9 +59,22 @@ def test_who_resumes_loses_nothing_and_who_does_not_does(port: int) -> None:
         assert outcome.missed > 0
 
 
-@pytest.mark.parametrize("manner", ["sse"])
-def test_an_event_source_waits_as_long_as_the_server_said(port: int, manner: str) -> None:
-    outcome = asyncio.run(cut(port, "sse"))
-    assert outcome.seconds is not None
-    # Not how long it took, but that it waited: 2000 ms are the server's default.
-    assert outcome.seconds >= 2.0
+def learned(manner: Manner) -> tuple[int | None, float | None]:
+    """From where a client goes on, and its wait where it is not a random one."""
+
+    async def work() -> tuple[int | None, float | None]:
+        returning = Returning(manner, 1, "a", Record())
+        client = EventStreamClient(1, "a", since=7)
+        client.retry_ms = 1234
+        returning._learn(client)
+        waits = {returning._wait() for _ in range(5)}
+        return returning._since, waits.pop() if len(waits) == 1 else None
+
+    return asyncio.run(work())
+
+
+def test_an_event_source_waits_as_long_as_the_server_said_others_at_random() -> None:
+    assert learned("sse") == (7, 1.234)
+    assert learned("websocket") == (7, None)
+    assert learned("longpoll") == (7, None)
+    assert learned("naive") == (None, None)

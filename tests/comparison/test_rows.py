@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from everywire.advice.rules import WIRES, Wire
+from everywire.advice.rules import NOTES, RULES, WIRES, Wire
 from everywire.comparison.cuts import Recovery
 from everywire.comparison.passing import Carried, Heads, Passed
 from everywire.comparison.results import Row
@@ -132,3 +132,8 @@ def test_one_that_lost_something_is_never_whole() -> None:
     row = next(row for row in rows(made) if row.name == "reconnection")
     assert row.cells["sse"].says == "by itself: never whole again, lost 2 of 29, repeated 1"
     assert "whole_s" not in row.cells["sse"].figures
+
+
+def test_what_advice_refers_to_is_there(by_name: dict[str, Row]) -> None:
+    figures = {rule.figure for rule in RULES} | {note.figure for note in NOTES}
+    assert figures - {""} <= set(by_name)

@@ -1,1 +1,1 @@
-"""The documents: their examples run, their tables are those of the code, their links lead somewhere."""
+"""The documents: their examples run, their tables are the code's, their links lead somewhere."""

@@ -101,9 +101,7 @@ class Terminal:
         self._shell.stdin.write(text.encode())
         self._shell.stdin.flush()
 
-    def _wait(
-        self, find: Callable[[str], re.Match[str] | None], what: str
-    ) -> re.Match[str]:
+    def _wait(self, find: Callable[[str], re.Match[str] | None], what: str) -> re.Match[str]:
         with self._changed:
             found = self._changed.wait_for(lambda: find(self._shown), DEADLINE)
             assert found, f"{what}; there is:\n{self._shown}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -78,7 +79,8 @@ def _last() -> results.Comparison:
 
 
 def _measured(plan: Plan) -> results.Comparison:
-    progress = bar() if sys.stderr.isatty() else steps()
+    smart = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    progress = bar() if smart else steps()
     return asyncio.run(measure(plan, progress))
 
 
@@ -103,7 +105,7 @@ def bar() -> Callable[[float, str], None]:
     def show(part: float, words: str) -> None:
         done = round(part * _BAR)
         line = "" if part >= 1 else f"{'█' * done}{'░' * (_BAR - done)} {part:4.0%}  {words}"
-        click.echo(f"\r\033[K{line}", nl=False, err=True)
+        click.echo(f"\r\033[K{line}", nl=False, err=True, color=True)
 
     return show
 

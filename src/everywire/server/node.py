@@ -21,7 +21,7 @@ from everywire.core.wheel import Timer, Wheel
 from everywire.logs.base import Log, LogSettings
 from everywire.logs.opening import open_log
 from everywire.server.catch_up import CatchUp
-from everywire.server.polling import PollFormats
+from everywire.server.poll_formats import PollFormats
 from everywire.server.publishing import Publishing
 from everywire.server.settings import Settings
 from everywire.server.trust import Trust, is_loopback
@@ -84,7 +84,7 @@ class Node:
         self.hub = Hub(self.log.head(), self.settings.rules)
         self.catch_up = CatchUp(self.log, self.hub, loop.call_soon)
         self.poll_formats = PollFormats(self.hub)
-        self.publishing = Publishing(self)
+        self.publishing = Publishing(self.log, self.hub, self.clock, self.write)
         self.catch_up.start()
         self._log_timer = Timer(self._tick_log)
         self.after(LOG_TICK, self._log_timer)

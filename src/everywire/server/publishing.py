@@ -9,17 +9,14 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from everywire.core.access import Grant, decide
 from everywire.core.errors import EverywireError
+from everywire.core.hub import Delivery, Hub
 from everywire.core.messages import Draft, message_from
-from everywire.logs.base import Append, Appended, ended_conflict, first_ended
-
-if TYPE_CHECKING:
-    from everywire.server.node import Node
+from everywire.logs.base import Append, Appended, Log, ended_conflict, first_ended
 
 
 class Published(msgspec.Struct, gc=False):
@@ -46,13 +43,23 @@ class Publishing:
     """Takes drafts from every wire.
 
     Args:
-        node: Its log and hub.
+        log: Where kept messages go.
+        hub: Where ephemeral ones go.
+        clock: Microseconds since the epoch.
+        write: Carries out what the hub decides.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._log = node.log
-        self._hub = node.hub
+    def __init__(
+        self,
+        log: Log,
+        hub: Hub,
+        clock: Callable[[], int],
+        write: Callable[[Delivery], None],
+    ) -> None:
+        self._log = log
+        self._hub = hub
+        self._clock = clock
+        self._write = write
 
     def publish(self, grant: Grant, drafts: Sequence[Draft], key: str | None, done: Done) -> None:
         """Publish drafts, all or nothing.
@@ -93,7 +100,8 @@ class Publishing:
         done: Done,
     ) -> None:
         ended = first_ended(drafts, lambda channel: self._log.ended(channel) > 0)
-        if ended is not None and not kept:
+        if ended is not None and all(draft.channel != ended for draft in kept):
+            # The log, which looks at the kept ones, would not notice.
             done(ended_conflict(ended))
             return
 
@@ -113,10 +121,10 @@ class Publishing:
             appended(Appended(()))
 
     def _tell(self, drafts: Iterable[Draft]) -> None:
-        now_ms = self._node.clock() // 1000
+        now_ms = self._clock() // 1000
         for draft in drafts:
             message = message_from(draft, 0, now_ms)
-            self._node.write(self._hub.deliver_ephemeral(message))
+            self._write(self._hub.deliver_ephemeral(message))
 
 
 def _kept_only(result: Appended | EverywireError) -> Published | EverywireError:
