@@ -52,7 +52,7 @@ NODE_MODULES = ROOT / "tests" / "node" / "node_modules"
 _POSITION = re.compile(r"(?<!\d)\d{16}(?!\d)")
 _VARYING = re.compile(
     r"(?P<position>(?<!\d)\d{16}(?!\d))|(?P<ts>(?<!\d)\d{13}(?!\d))"
-    r"|(?P<time>\d\d:\d\d:\d\d\.\d{3})|(?P<lines>^…\n)|(?P<any>…)",
+    r"|(?P<time>\d\d:\d\d:\d\d\.\d{3})|(?P<lines>^…\n)|(?P<rest>^…\Z)|(?P<any>…)",
     re.MULTILINE,
 )
 _SERVES = re.compile(r"\beverywire (?:serve|demo)\b(?!.*--port)(?!.*--help)")
@@ -254,6 +254,8 @@ class Examples:
                 parts.append(r"\d\d:\d\d:\d\d\.\d{3}")
             elif found["lines"]:
                 parts.append(r"(?:[^\n]*\n)*?")
+            elif found["rest"]:
+                parts.append(r"[\s\S]*")
             else:
                 parts.append(r"[^\n]*?")
         parts.append(re.escape(self._real_ports(expected[end:])))

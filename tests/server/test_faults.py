@@ -25,7 +25,7 @@ import pytest
 from everywire.client import Message, Publisher, tail
 from everywire.core.rules import LogRetention
 from everywire.server.node import Node
-from everywire.torture.chaos import Link, Plan
+from everywire.torture.links import Link, Plan
 from everywire.torture.proxy_thread import ProxyThread
 from support.processes import ServerProcess
 

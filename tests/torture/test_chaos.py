@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from everywire.torture.chaos import CLEAN, HELD, Link, Plan
+from everywire.torture.links import CLEAN, HELD, Link, Plan
 from everywire.torture.proxy_thread import ProxyThread
 from everywire.torture.stages import BAD_GATEWAY
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import astuple
 
-from everywire.torture.chaos import CLEAN
 from everywire.torture.faults import planned, schedule
+from everywire.torture.links import CLEAN
 
 SEEDS = range(50)
 

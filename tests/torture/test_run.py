@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from everywire.cli.torture import torture as command
 from everywire.core.errors import UsageError
 from everywire.torture.history import load
-from everywire.torture.run import Ordered, torture
+from everywire.torture.run import torture
+from everywire.torture.verdict import Ordered
 from support.processes import ServerProcess
 
 

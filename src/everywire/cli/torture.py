@@ -13,7 +13,7 @@ from everywire.cli.frame import REFUSED, ExampleCommand
 from everywire.cli.output import say, write
 
 if TYPE_CHECKING:
-    from everywire.torture.run import Verdict
+    from everywire.torture.verdict import Verdict
 
 _SHOWN: Final = 10
 """Broken promises that are printed; the history has them all."""
@@ -93,8 +93,8 @@ def torture(
     where a promise was broken.
     """
     from everywire.torture.history import save
-    from everywire.torture.run import Ordered
     from everywire.torture.run import torture as run
+    from everywire.torture.verdict import Ordered
 
     if url is not None and log is not None:
         raise click.UsageError("--log is for a server of its own, and --url names another")

@@ -6,17 +6,38 @@ the rest are subscribed. Those of one ``since`` start level and are replayed in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from everywire.core.access import decide
+from everywire.core.access import Grant, decide
 from everywire.core.channels import check_channel_or_pattern, is_pattern
-from everywire.core.errors import RequestError
+from everywire.core.errors import EverywireError, RequestError
+from everywire.core.subscriptions import Subscriber
 from everywire.server.subscribing import subscribe
 from everywire.wires.commands import Ref
 
 if TYPE_CHECKING:
-    from everywire.server.websocket_session import WebSocketSession
+    from everywire.server.node import Node
+
+
+class Speaker(Protocol):
+    """The session whose frames these are."""
+
+    node: Node
+    grant: Grant
+    subscriber: Subscriber
+
+    def send(self, frame: Mapping[str, Any], ref: Ref = None) -> None:
+        """Send a control frame."""
+        ...
+
+    def fail(self, error: EverywireError, ref: Ref = None) -> None:
+        """Send an error frame."""
+        ...
+
+    def ask(self, answer: Any, done: Callable[[Any], None], ref: Ref) -> None:
+        """Ask the log for something."""
+        ...
 
 
 class SocketSubscriptions:
@@ -26,7 +47,7 @@ class SocketSubscriptions:
         session: Whose they are.
     """
 
-    def __init__(self, session: WebSocketSession) -> None:
+    def __init__(self, session: Speaker) -> None:
         self._session = session
         self._node = session.node
         self._subscriber = session.subscriber

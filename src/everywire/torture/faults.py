@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from everywire.torture.chaos import CLEAN, Plan
+from everywire.torture.links import CLEAN, Plan
 
 Act = Literal["kill", "stop", "freeze", "cut", "reset", "stall", "half_close_up", "half_close_down"]
 

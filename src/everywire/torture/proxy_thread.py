@@ -8,7 +8,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TypeVar
 
-from everywire.torture.chaos import CLEAN, ChaosProxy, Link, Plan
+from everywire.torture.chaos import ChaosProxy
+from everywire.torture.links import CLEAN, Link, Plan
 
 T = TypeVar("T")
 

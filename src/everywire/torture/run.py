@@ -15,38 +15,31 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
-import msgspec
-
 from everywire.client import Publisher
 from everywire.client.address import Address
-from everywire.client.errors import refusal
-from everywire.client.http import HttpClient
 from everywire.core.errors import UsageError
-from everywire.torture.chaos import ChaosProxy, Link
+from everywire.torture.chaos import ChaosProxy
 from everywire.torture.checker import check
-from everywire.torture.facts import Broken
 from everywire.torture.faults import Step, planned, schedule
 from everywire.torture.history import (
     Acknowledged,
     Connected,
     Event,
     Failed,
-    History,
-    Kept,
     Missed,
     Received,
-    digest,
-    label_of,
 )
 from everywire.torture.hoppers import END_LABEL, Hopper
+from everywire.torture.links import Link
 from everywire.torture.proxy_thread import ProxyThread
 from everywire.torture.publishers import TortureLoad, attempt
+from everywire.torture.reading import LogReader
 from everywire.torture.server import TorturedServer
+from everywire.torture.verdict import Ordered, Verdict
 
 PUBLISHERS: Final = 4
 HOPPERS: Final = 8
@@ -58,47 +51,6 @@ HEALING: Final = 30.0
 
 _PROGRESS: Final = 5.0
 _CHANNELS: Final = ("all.a", "all.b", "all.c", "few.a", "few.b")
-
-
-@dataclass(frozen=True, slots=True)
-class Ordered:
-    """What to run.
-
-    Attributes:
-        seed: Draws all that goes wrong.
-        seconds: How long it rages.
-        url: A server that is there already; None: one of its own, which is killed now and then.
-        log: Where the server of its own keeps messages; None: in a file that is thrown away.
-    """
-
-    seed: int
-    seconds: float
-    url: str | None = None
-    log: str | None = None
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What came of a run.
-
-    Attributes:
-        ordered: What was run.
-        broken: The promises that were not kept; empty where all were.
-        counts: What has happened, and how often.
-        history: All of it.
-        complaints: What the server said of errors of its own.
-    """
-
-    ordered: Ordered
-    broken: list[Broken] = field(default_factory=list[Broken])
-    counts: Counter[str] = field(default_factory=Counter[str])
-    history: History = field(default_factory=History)
-    complaints: list[str] = field(default_factory=list[str])
-
-    @property
-    def good(self) -> bool:
-        """Whether every promise was kept, and the server had nothing to complain of."""
-        return not self.broken and not self.complaints
 
 
 def torture(ordered: Ordered, say: Callable[[str], object] = lambda words: None) -> Verdict:
@@ -158,6 +110,7 @@ class _Run:
         self._server = server
         self._target = target
         self._proxy = proxy
+        self._log = LogReader(target)
         self._draw = random.Random(f"{ordered.seed}/run")
         self._verdict = Verdict(ordered)
         self._history = self._verdict.history
@@ -172,12 +125,13 @@ class _Run:
 
     def run(self) -> Verdict:
         try:
-            start = self._head()
+            start = self._log.head(self._channels[0])
             self._listen(start)
             publishers = self._publish()
             self._rage()
             self._heal(publishers)
-            self._read_the_log()
+            for channel in self._channels:
+                self._history.add(self._log.kept(channel))
         finally:
             self._end()
         return self._judge()
@@ -314,33 +268,6 @@ class _Run:
         for thread in self._threads:
             thread.join(1)
 
-    # Reading
-
-    def _head(self) -> int:
-        body = self._get(f"/updates?channel={self._channels[0]}")
-        return msgspec.json.decode(body, type=_Page).last_id
-
-    def _read_the_log(self) -> None:
-        for channel in self._channels:
-            messages: list[tuple[int, str, int]] = []
-            since = 0
-            while page := self._page(channel, since):
-                messages += page
-                since = page[-1][0]
-            self._history.add(Kept(channel, tuple(messages)))
-
-    def _page(self, channel: str, since: int) -> list[tuple[int, str, int]]:
-        body = self._get(f"/channels/{channel}/messages?limit=1000&since={since}")
-        page = msgspec.json.decode(body, type=_Page).data
-        return [(m.id, label_of(msgspec.json.decode(m.data)), digest(bytes(m.data))) for m in page]
-
-    def _get(self, target: str) -> bytes:
-        with HttpClient(self._target) as client:
-            answer = client.request("GET", self._target.base + target)
-        if answer.status != 200:
-            raise refusal(answer.status, answer.headers, answer.body)
-        return answer.body
-
     # The verdict
 
     def _progress(self) -> str:
@@ -369,13 +296,3 @@ class _Run:
     def _lossless(self, channel: str) -> bool:
         # What a server that is there already keeps, we do not know.
         return self._server is not None and ".few." not in channel
-
-
-class _Kept(msgspec.Struct):
-    id: int
-    data: msgspec.Raw
-
-
-class _Page(msgspec.Struct):
-    last_id: int
-    data: list[_Kept] = []
