@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.figures import Results, number
+from harness.figures import DISTURBED, Results, number
 from harness.scenarios import CROWD
 
 Key = tuple[str, str, str, str]
@@ -39,15 +39,21 @@ class Budget:
     least: float | None = None
     stretch: float | None = None
 
-    def verdict(self, value: float) -> str:
-        """In a word or two."""
+    def judge(self, results: Results) -> tuple[float, str] | None:
+        """The value and a verdict in a few words; None: it was not measured."""
+        results.used.clear()
+        value = self.value(results)
+        if value is None:
+            return None
+        disturbance = results.disturbance()
+        note = f" (disturbed: others had {disturbance:.0%})" if disturbance > DISTURBED else ""
+        return value, self._verdict(value) + note
+
+    def _verdict(self, value: float) -> str:
         if self._holds(value, self.stretch):
             return "met, and the further aim"
-        return (
-            "met"
-            if self._holds(value, self.least if self.most is None else self.most)
-            else ("MISSED")
-        )
+        bound = self.least if self.most is None else self.most
+        return "met" if self._holds(value, bound) else "MISSED"
 
     def aim(self) -> str:
         """In symbols."""
@@ -178,7 +184,9 @@ BUDGETS: Sequence[Budget] = (
     Budget(
         "S3 WS: publishes/s, of the floor's", "×", _to_floor("S3", "publishes/s"), None, 0.6, 0.8
     ),
-    Budget("S3 WS: CPU a publish, of the floor's", "×", _to_floor("S3", "CPU µs"), 1.6),
+    # The rates above by CPU time, which somebody else on the core disturbs less.
+    Budget("S2 WS: CPU a delivery, of the floor's", "×", _to_floor("S2", "CPU µs"), 1.8),
+    Budget("S3 WS: CPU a publish, of the floor's", "×", _to_floor("S3", "CPU µs"), 1.67),
     Budget(
         "S3 WS: publishes/s, of nchan's",
         "×",

@@ -13,6 +13,8 @@ from harness.load import Counted
 from harness.scenarios import Cell
 
 MEGABYTE = 1_000_000
+DISTURBED = 0.15
+"""Others' share of a core from which on a run's rate is not to be trusted."""
 
 Figures = dict[str, float]
 
@@ -121,6 +123,8 @@ class Results:
         self.runs: dict[tuple[str, str, str, str], list[Figures]] = {}
         self.troubles: dict[tuple[str, str, str, str], list[str]] = {}
         self.counted: dict[tuple[str, str, str, str], list[Counted]] = {}
+        self.used: set[tuple[str, str, str, str]] = set()
+        """The cells that were asked for since this was last cleared."""
 
     def add(self, cell: Cell, counted: Counted) -> Figures:
         """Take a run in."""
@@ -140,12 +144,22 @@ class Results:
 
     def values(self, key: tuple[str, str, str, str], figure: str) -> list[float]:
         """A figure's value in each run."""
+        self.used.add(key)
         return [run[figure] for run in self.runs.get(key, ())]
 
     def median(self, key: tuple[str, str, str, str], figure: str) -> float | None:
         """A figure's median; None where the cell did not run."""
         values = self.values(key, figure)
         return statistics.median(values) if values else None
+
+    def disturbance(self) -> float:
+        """The most that others used of a core, in the median of any cell in `used`."""
+        shares = [
+            statistics.median(run["others_busy"] for run in self.counted[key])
+            for key in self.used
+            if key in self.counted
+        ]
+        return max(shares, default=0.0)
 
     def ratio(
         self, key: tuple[str, str, str, str], base: tuple[str, str, str, str], figure: str

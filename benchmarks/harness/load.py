@@ -74,7 +74,11 @@ def run_client(
         watch.end_sampling()
         client.kill()
         client.wait()
-    return {**counted, **watch.seen}
+    seen = {**counted, **watch.seen}
+    # Somebody on the load's core slows the pair just as much.
+    beside = seen.pop("load_core_busy", 0.0) - seen["client_busy"]
+    seen["others_busy"] = max(seen.get("others_busy", 0.0), beside)
+    return seen
 
 
 def _read(client: subprocess.Popen[str], watch: _Watch) -> Counted:
@@ -110,15 +114,17 @@ class _Watch:
         cpu = processes.cpu_seconds(self._pids)
         now = time.monotonic()
         busy = processes.core_busy_seconds(self._cores.server)
+        beside = processes.core_busy_seconds(self._cores.load)
         if event == "begin":
-            self._at_begin = (cpu, now, busy)
+            self._at_begin = (cpu, now, busy, beside)
             self.seen["memory_begin"] = processes.pss_bytes(self._pids)
         elif event == "end":
-            cpu_before, began, busy_before = self._at_begin
+            cpu_before, began, busy_before, beside_before = self._at_begin
             self.seen["server_cpu"] = cpu - cpu_before
             self.seen["server_busy"] = (cpu - cpu_before) / (now - began)
             others = (busy - busy_before) - (cpu - cpu_before)
             self.seen["others_busy"] = max(0.0, others / (now - began))
+            self.seen["load_core_busy"] = (beside - beside_before) / (now - began)
             self.seen["memory_end"] = processes.pss_bytes(self._pids)
 
     def begin_sampling(self) -> None:

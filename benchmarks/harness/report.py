@@ -90,9 +90,9 @@ def _missing(missing: Mapping[str, str]) -> str:
 def _budgets(results: Results) -> str:
     rows = []
     for budget in BUDGETS:
-        value = budget.value(results)
-        if value is not None:
-            rows.append((budget.name, budget.aim(), number(value), budget.verdict(value)))
+        judged = budget.judge(results)
+        if judged is not None:
+            rows.append((budget.name, budget.aim(), number(judged[0]), judged[1]))
     head = ("budget", "aim (further aim)", "measured", "")
     return "## Budgets\n\n" + table(head, rows) if rows else ""
 

@@ -23,7 +23,7 @@ class Plan:
 
     Attributes:
         runs: Runs of each cell.
-        heavy_runs: Runs of those that take long and vary little (S4, S6).
+        heavy_runs: Runs of those that vary little, and some take long (S4, S6, bytes).
         seconds: A window.
         idle: Connections of S4.
         crowd: Connections of S4's large cell, as far as files may be open; 0: it is left out.
@@ -51,7 +51,7 @@ class Cell:
         setting: What distinguishes it beside server and wire; shown as it is.
         fresh: Start its server anew for each run.
         kept: It needs messages kept for those who come back.
-        heavy: It takes long and varies little.
+        heavy: It varies little, or takes long.
     """
 
     scenario: str
@@ -153,6 +153,7 @@ def _idle(plan: Plan) -> list[Cell]:
     cells = [
         Cell("S4", server, wire, _waiting(plan.idle), f"{plan.idle:,}", fresh=True, heavy=True)
         for server, wire in _those(wires=("ws", "sse", "poll"))
+        if plan.peers or server != "floor"
     ]
     if plan.crowd:
         setting = f"{plan.crowd:,}{CROWD}"
@@ -204,8 +205,8 @@ def _polls(plan: Plan) -> list[Cell]:
 
 def _bytes(plan: Plan) -> list[Cell]:
     options = _window(plan, subs=50, channels=1, pubs=2, rate=100)
-    pairs = (("ours", "sse"), ("ours", "poll"), ("ours-linger", "poll"), ("ours", "ws"))
-    return [Cell("bytes", server, wire, options) for server, wire in pairs]
+    pairs = (("ours", "sse"), ("ours", "poll"), ("ours-linger", "poll"))
+    return [Cell("bytes", server, wire, options, heavy=True) for server, wire in pairs]
 
 
 SCENARIOS: Mapping[str, Scenario] = {

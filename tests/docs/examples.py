@@ -59,6 +59,17 @@ _SERVES = re.compile(r"\beverywire (?:serve|demo)\b(?!.*--port)(?!.*--help)")
 _PRELUDE = """
 import {{ EventSource }} from "{modules}/eventsource/dist/index.js";
 globalThis.EventSource ??= EventSource;
+
+// Where a connection is refused, Node 20 sends no `close` after its `error`, as browsers do.
+globalThis.WebSocket = class extends WebSocket {{
+  constructor(...args) {{
+    super(...args);
+    this.addEventListener("error", () => {{
+      if (this.readyState === WebSocket.CONNECTING)
+        this.dispatchEvent(Object.assign(new Event("close"), {{ code: 1006, reason: "" }}));
+    }});
+  }}
+}};
 """
 
 

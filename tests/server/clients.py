@@ -416,6 +416,11 @@ class Raw:
             return sent
         raise AssertionError(f"all {sent} bytes were taken")
 
+    def reset(self) -> None:
+        """End the connection without a word: a reset, as of a machine that vanished."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
     def half_close(self) -> None:
         self.socket.shutdown(socket.SHUT_WR)
 

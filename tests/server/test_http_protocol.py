@@ -87,6 +87,50 @@ def test_pipelined_requests_cut_anywhere(native: Running, channel: str, step: in
         assert ("id" in raw.answer().json) == (request is not HEALTH)
 
 
+HEADS = [
+    ("POST", b"Host: localhost\r\nContent-Length: %d\r\n"),
+    ("POST", b"Host: localhost\r\nContent-Length: 0%d\r\n"),
+    ("POST", b"Host: localhost\r\nContent-Length: +%d\r\n"),
+    ("POST", b"Host: localhost\r\nContent-Length: %d, 5\r\n"),
+    ("POST", b"Host: localhost\r\nContent-Length: %d\r\nContent-Length: 5\r\n"),
+    ("POST", b"Host: localhost\r\ncontent-length: %d\r\n"),
+    ("POST", b"Host: localhost\r\nContent-Length: %d\r\nX: 1\r\n"),
+    ("POST", b"Content-Length: %d\r\nHost: localhost\r\n"),
+    ("POST", b"Host: evil.example\r\nContent-Length: %d\r\n"),
+    ("POST", b"Content-Length: %d\r\nHost: localhost\r\nHost: localhost\r\n"),
+    ("POST", b"Host: localhost\r\nContent-Length: %d\r\nOrigin: http://localhost:1\r\n"),
+    ("POST", b"Host: localhost\r\nContent-Length: %d\r\nOrigin: http://evil.example\r\n"),
+    ("POST", b"Host: localhost\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n"),
+    ("POST", b"Host: localhost\r\nContent-Length: %d\r\nIdempotency-Key: k\r\n"),
+    ("POST", b"Host: localhost\r\nContent-Length: %d\r\nConnection: close\r\n"),
+    ("PUT", b"Host: localhost\r\nContent-Length: %d\r\n"),
+]
+
+
+@pytest.mark.parametrize("first", [0, 5, 6, 7, 10, 13])
+def test_what_came_before_makes_no_difference(native: Running, channel: str, first: int) -> None:
+    """A head that resembles the last one is decided on as if it were the first."""
+
+    def request(number: int, data: str) -> bytes:
+        method, headers = HEADS[number]
+        body = body_of(channel, data)
+        head = f"{method} /publish HTTP/1.1\r\n".encode() + headers % len(body)
+        return head + b"\r\n" + body
+
+    for number in range(len(HEADS)):
+        fresh, used = native.raw(), native.raw()
+        used.send(request(first, "x"))
+        assert used.answer().status == 200
+        answers = []
+        for raw in (fresh, used):
+            raw.send(request(number, "x" * 50))
+            answer = raw.answer()
+            answer.headers.pop("content-length")
+            answers.append((answer.status, {**answer.headers, "date": ""}))
+            raw.close()
+        assert answers[0] == answers[1], HEADS[number]
+
+
 def test_many_pipelined_requests(native: Running, channel: str) -> None:
     """Pipelined requests are bounded in memory, and all answered."""
     raw = native.raw()

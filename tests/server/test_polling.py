@@ -288,14 +288,15 @@ def test_wait_is_shortened_at_random(native: Running, channel: str) -> None:
         native.publish(channel, 1)
 
 
-def test_client_goes_while_it_waits(server: Running, channel: str) -> None:
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_client_goes_while_it_waits(server: Running, channel: str, how: str) -> None:
     """A poll whose client has gone leaves nothing behind (the harness looks)."""
     since = server.head()
     raw = server.raw()
     raw.send_request("GET", f"/updates?channel={channel}&since={since}")
     path = server.channel_path(channel)
     eventually(lambda: server.get(path).json["subscribers"] == 1, "the poll waits")
-    raw.close()
+    getattr(raw, how)()
     eventually(lambda: server.get(path).json["subscribers"] == 0, "the poll is forgotten")
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from everywire.core.rules import ChannelRule, Rules
+
 from .clients import Answer
 from .conftest import QUICK
 from .running import Running, eventually
@@ -279,6 +281,16 @@ def test_length_of_a_key(server: Running, channel: str, key: str) -> None:
     assert server.post("/publish", body, header).code == "bad_request"
 
 
+def test_key_outlives_its_message(start: Callable[..., Running]) -> None:
+    """Idempotency: a key counts for its window, even after trimming."""
+    server = start(rules=Rules([ChannelRule("short", max_messages=1)]))
+    id = server.publish("short", 1, idempotency_key="k")
+    server.publish("short", 2)
+    assert [m["data"] for m in kept(server, "short")] == [2]
+    body = {"channel": "short", "data": 3, "idempotency_key": "k"}
+    assert server.post("/publish", body).json == {"id": id, "duplicate": True}
+
+
 def test_window_of_a_key(start: Callable[..., Running]) -> None:
     """Idempotency: a key counts for key_window_ms; the welcome says it."""
     server = start(key_window_ms=150)
@@ -392,6 +404,16 @@ def test_percent_encoded_channels(server: Running, channel: str, name: str) -> N
     assert server.get(server.channel_path(name)).json["channel"] == name
 
 
+def test_names_are_compared_byte_for_byte(server: Running, channel: str) -> None:
+    """Terms, channel: names that look alike are two."""
+    composed, taken_apart, capital = (
+        f"{channel}.{name}" for name in ("\u00e9", "e\u0301", "\u00c9")
+    )
+    ids = [server.publish(name) for name in (composed, taken_apart, capital)]
+    for name, id in zip((composed, taken_apart, capital), ids, strict=True):
+        assert [m["id"] for m in kept(server, name)] == [id]
+
+
 # Errors
 
 
@@ -436,7 +458,8 @@ def test_method_not_allowed(server: Running, method: str, path: str, allowed: st
 
 def test_not_found(server: Running) -> None:
     """Codes: 404 not_found."""
-    for path in ("/nothing", "/channels", "/channels//messages", "/wsx", "/events/a"):
+    later = ("/channels?prefix=a", "/channels/a/state", "/channels/a/presence")
+    for path in ("/nothing", "/channels", "/channels//messages", "/wsx", "/events/a", *later):
         answer = server.get(path)
         assert (answer.status, answer.code) == (404, "not_found")
 

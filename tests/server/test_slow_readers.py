@@ -228,6 +228,17 @@ def test_reader_that_falls_off_the_log(start: Callable[..., Running], reader: An
     assert gap["before"] == ids[-101] + 1
 
 
+def test_ephemeral_for_who_is_behind(start: Callable[..., Running], reader: Any) -> None:
+    """Terms, ephemeral: dropped for a connection that is behind."""
+    stalled, frames_of = reader
+    server = start()
+    raw = stalled(server, "channel=a" if frames_of is socket_frames else "channel=a&ephemeral=1")
+    ids = flood(server, "a")
+    server.publish("a", "lost", ephemeral=True, event="lost")
+    frames = until_position(frames_of(raw), ids[-1])
+    assert [f["id"] for f in frames if f["type"] == "message"] == ids
+
+
 def test_vanished_reader(start: Callable[..., Running], reader: Any) -> None:
     """A stalled reader that goes away leaves nothing behind (the harness looks)."""
     stalled, _ = reader

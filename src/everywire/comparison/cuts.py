@@ -29,7 +29,8 @@ from everywire.advice.rules import Wire
 from everywire.comparison.clients import PATIENCE, WireClient
 from everywire.comparison.speed import data, new_channel
 from everywire.comparison.wires import CLIENTS, publisher
-from everywire.torture.chaos import CLEAN, ChaosProxy, Link, Plan
+from everywire.torture.chaos import ChaosProxy
+from everywire.torture.links import CLEAN, Link, Plan
 
 Manner = Literal["websocket", "naive", "sse", "longpoll"]
 

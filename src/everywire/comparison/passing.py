@@ -17,7 +17,8 @@ from everywire.comparison.clients import HOST, PATIENCE, WireClient
 from everywire.comparison.socket_client import WebSocketClient
 from everywire.comparison.speed import new_channel
 from everywire.comparison.wires import CLIENTS, publisher
-from everywire.torture.chaos import HELD, ChaosProxy, Plan
+from everywire.torture.chaos import ChaosProxy
+from everywire.torture.links import HELD, Plan
 
 DEADLINE: Final = 0.4
 

@@ -79,4 +79,6 @@ class Rules:
         return self._first(channel)
 
     def _look_up(self, channel: str) -> ChannelRule:
-        return next(rule for rule in self.rules if matches(rule.pattern, channel))
+        covering = (rule for rule in self.rules if matches(rule.pattern, channel))
+        # No wildcard covers the server's own channels; for those the default holds.
+        return next(covering, self.rules[-1])

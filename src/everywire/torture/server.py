@@ -31,7 +31,7 @@ class TorturedServer:
     Attributes:
         port: Where it listens; the same after each start.
         words: The last lines that it wrote to stderr.
-        complaints: The lines of those that speak of an error.
+        complaints: Of those, the ones that speak of an error of its own.
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
@@ -39,6 +39,7 @@ class TorturedServer:
         self.words: deque[str] = deque(maxlen=_LINES)
         self.complaints: deque[str] = deque(maxlen=_LINES)
         self._arguments = arguments
+        self._complaining = False
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._listens = threading.Event()
@@ -75,13 +76,21 @@ class TorturedServer:
         with process.stderr:
             for line in process.stderr:
                 self.words.append(line)
-                if " ERROR " in line or "Traceback" in line:
-                    self.complaints.append(line.strip())
+                self._note(line)
                 found = _STARTED.search(line)
                 if found:
                     self.port = int(found[1])
                     self._listens.set()
         self._listens.set()
+
+    def _note(self, line: str) -> None:
+        """Keep an error's line, and of a traceback what it ends with."""
+        if " ERROR " in line or line.startswith("Traceback"):
+            self._complaining = True
+            self.complaints.append(line.strip())
+        elif self._complaining and line.strip() and not line.startswith(" "):
+            self._complaining = False
+            self.complaints.append(line.strip())
 
     def kill(self) -> None:
         """SIGKILL: it has no chance to tidy up."""
