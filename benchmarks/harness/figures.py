@@ -64,6 +64,7 @@ def _stall(c: Counted) -> Figures:
         "publishes/s": c["acknowledged"] / c["seconds"],
         "published": c["acknowledged"],
         "MB begin": c["memory_begin"] / MEGABYTE,
+        "MB then": c["memory_end"] / MEGABYTE,
         "MB peak": c["memory_peak"] / MEGABYTE,
         "complete": c["complete"],
         "client busy": c["client_busy"],

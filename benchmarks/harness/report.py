@@ -21,7 +21,8 @@ SSE. CPU is the server's user and system time, its children's included. "client 
 means that the load client was the limit, not the server: trust CPU there, not the rate. The machine
 is shared, so take the ratios, not the absolute figures; "others" is how much of the server's core
 somebody else used meanwhile. On the loopback interface the receiver's kernel work runs inside the
-sender's call, which makes each write dearer than with a network card, for everybody.
+sender's call, which makes each write dearer than with a network card, for everybody. In S6 "MB then"
+is when all was published, "MB peak" over the whole run, reading included.
 """
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from everywire.cli.frame import EXIT_CODES
 from everywire.cli.serve import DEFAULT_LOG, serve
-from everywire.cli.serving_options import _RULE_FIELDS  # pyright: ignore[reportPrivateUsage]
+from everywire.cli.serving_options import _RULE_FIELDS
 from everywire.core import channels, pages, payload, positions, watermarks
 from everywire.core.errors import CLOSE_CODE, STATUS
 from everywire.core.limits import Limits

@@ -220,6 +220,29 @@ def test_socket_of_a_client_that_goes() -> None:
     with_server(check)
 
 
+def test_receive_that_fails(errors: list[str]) -> None:
+    """A server whose ``receive`` fails is not listened to any more, nor spoken to."""
+
+    async def check(server: Server) -> None:
+        events = [{"type": "websocket.connect"}]
+
+        async def receive() -> MutableMapping[str, Any]:
+            if not events:
+                raise OSError
+            return events.pop()
+
+        async def send(event: MutableMapping[str, Any]) -> None:
+            server.sent.append(event)
+
+        scope = {**HTTP, "type": "websocket", "path": "/ws", "raw_path": b"/ws"}
+        await server.application(scope, receive, send)
+        assert (server.sent[-1]["type"], server.sent[-1]["code"]) == ("websocket.close", 1011)
+
+    with_server(check)
+    assert errors
+    errors.clear()
+
+
 def test_send_that_fails() -> None:
     """A server whose ``send`` fails loses the connection, and nothing is left of it."""
 

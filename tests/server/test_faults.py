@@ -488,6 +488,7 @@ def test_out_of_file_descriptors_others_are_unharmed_and_it_heals(
         assert _ended(one)
     for one in crowd:
         one.close()
+    eventually(lambda: process.num_fds() < room, "there is room again")
 
     late = Reader(server.port, "poll", "files")
     late.ask(since)

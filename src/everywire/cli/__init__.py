@@ -23,6 +23,7 @@ COMMANDS: Final = {
         "everywire.cli.pipe:pipe", "Publish the lines of stdin, through restarts of the server."
     ),
     "advise": Lazy("everywire.cli.advise:advise", "Say which wire to take, and why."),
+    "compare": Lazy("everywire.cli.compare:compare", "Measure the three wires on this machine."),
     "torture": Lazy(
         "everywire.cli.torture:torture", "Torment a server and check that it keeps its promises."
     ),

@@ -51,7 +51,7 @@ _EXAMPLES: Final = (
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(1, 86_400),
+    type=click.FloatRange(1, 600),
     default=45.0,
     show_default=True,
     help="How long things go wrong. Then everybody has half a minute to come to the end.",

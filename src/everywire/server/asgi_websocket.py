@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,10 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+logger = logging.getLogger("everywire.server")
+
 _BAD_REQUEST: Final = 4400
+_INTERNAL: Final = 1011
 
 
 async def serve_websocket(
@@ -51,6 +55,7 @@ async def serve_websocket(
     outlet.subscriber = session.subscriber
     outlet.room = session.go_on
     reader = asyncio.ensure_future(_read(node, session, outlet, receive))
+    reader.add_done_callback(lambda done: _read_to_the_end(done, outlet))
     try:
         session.start(asked)
         await outlet.run()
@@ -79,6 +84,14 @@ async def _read(
             session.receive([frames.Pong(b""), frames.Binary(data)])
         else:
             session.receive([frames.Pong(b""), frames.Text(data)])
+
+
+def _read_to_the_end(reader: asyncio.Future[None], outlet: SocketOutlet) -> None:
+    """Nothing is read any more; where that is a fault, nothing should be sent either."""
+    fault = None if reader.cancelled() else reader.exception()
+    if fault is not None:
+        logger.error("a WebSocket could not be read", exc_info=fault)
+        outlet.close(_INTERNAL, "the server failed; its log says more")
 
 
 async def _deny(scope: Scope, send: Send, error: EverywireError) -> None:

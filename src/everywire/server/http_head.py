@@ -144,7 +144,7 @@ def parse_head(data: bytes, limits: Limits, peer: str = "") -> Request:
         raise bad_request("the request's head does not end where it says")
     if parser.get_http_version() not in ("1.0", "1.1"):
         raise bad_request("this server speaks HTTP/1.1 and HTTP/1.0")
-    target = head.target
+    target = _origin_form(head.target, head.headers)
     path, _, query = target.partition(b"?")
     if not path.startswith(b"/") or not target.isascii():
         raise bad_request("a request's target is a path that begins with '/'")
@@ -158,6 +158,21 @@ def parse_head(data: bytes, limits: Limits, peer: str = "") -> Request:
         version,
         _keep_alive(version, head.headers),
     )
+
+
+def _origin_form(target: bytes, headers: Headers) -> bytes:
+    """The path and query of a target that names the server as well (RFC 9112, 3.2.2).
+
+    Two names for one server would let each reader believe another, so they have to be the same.
+    """
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return target
+    authority, slash, path = rest.partition(b"/")
+    hosts = [value for name, value in headers if name == b"host"]
+    if [host.lower() for host in hosts] != [authority.lower()]:
+        raise bad_request("the request's target names another server than its Host")
+    return slash + path or b"/"
 
 
 def _keep_alive(version: str, headers: Headers) -> bool:

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from everywire.core.errors import RequestError
+from everywire.core.errors import RequestError, bad_request
 from everywire.core.wheel import Timer
+from everywire.server.closing import ClosingWatch, linger
 from everywire.server.http_body import Body
+from everywire.server.http_head import AnswerHeads
 from everywire.server.http_reader import RequestReader
+from everywire.server.messages import problem
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -96,6 +99,7 @@ class _OneRequest(HttpToolsProtocol):
         self._own = own
         self._kept_back = b""
         self._eof = False
+        self._watch: ClosingWatch | None = None
         self._timer = Timer(self._look_at_the_clock)
 
     def take(self, head: bytes, rest: bytes, body: Body) -> None:
@@ -111,21 +115,27 @@ class _OneRequest(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """More of the request, or the next one."""
-        body = self._body
-        if not body.done:
+        if self._watch is not None:
+            return
+        if not self._body.done:
             try:
-                end = body.take(data)
+                end = self._body.take(data)
             except RequestError as error:
-                self._break_off(error.message)
+                self._break_off(error)
                 return
             if end:
                 super().data_received(data[:end])
             data = data[end:]
-            self._node.wheel.cancel(self._timer)
-            if not body.done:
-                self._node.after(self._node.limits.body_timeout, self._timer)
+            self._wait_for_body()
         if data:
             self._keep_back(data)
+
+    def _wait_for_body(self) -> None:
+        """Something has to come of it now and then; once it is answered, it has to end."""
+        if self._body.done:
+            self._node.wheel.cancel(self._timer)
+        elif not (self._answered and self._timer.waiting):
+            self._node.after(self._node.limits.body_timeout, self._timer)
 
     def _keep_back(self, data: bytes) -> None:
         self._kept_back += data
@@ -137,9 +147,13 @@ class _OneRequest(HttpToolsProtocol):
             self.flow.pause_reading()
 
     @property
-    def _served(self) -> bool:
+    def _answered(self) -> bool:
         cycle: Any = self.cycle
-        return self._body.done and cycle is not None and cycle.response_complete
+        return cycle is not None and cycle.response_complete
+
+    @property
+    def _served(self) -> bool:
+        return self._body.done and self._answered
 
     def on_response_complete(self) -> None:
         """The answer is written."""
@@ -176,12 +190,15 @@ class _OneRequest(HttpToolsProtocol):
         cycle: Any = self.cycle
         if not self._own or not self._body.done or cycle is None or cycle.response_complete:
             return super().eof_received()
+        # uvicorn closes the connection once it has answered.
         cycle.keep_alive = False
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._node.wheel.cancel(self._timer)
+        if self._watch is not None:
+            self._watch.stop()
         super().connection_lost(exc)
 
     def _look_at_the_clock(self) -> None:
@@ -190,11 +207,24 @@ class _OneRequest(HttpToolsProtocol):
             # The application takes its time, and the client must wait.
             self._node.after(self._node.limits.body_timeout, self._timer)
         else:
-            self._break_off("the request's body took too long")
+            why = "the request's body took too long"
+            self._break_off(RequestError("bad_request", why, status=408))
 
-    def _break_off(self, why: str) -> None:
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn says of a request that it cannot read, in the shape of every error."""
+        self._break_off(bad_request(msg))
+
+    def _break_off(self, error: RequestError) -> None:
+        """End the connection: what follows cannot be told apart."""
         cycle: Any = self.cycle
-        if cycle is not None and cycle.response_started:
+        if cycle is None or not cycle.response_started:
+            defaults = self.server_state.default_headers
+            self.transport.write(AnswerHeads().answer(None, problem(error), False, defaults))
+        elif not cycle.response_complete:
             self.transport.abort()
-        else:
-            self.send_400_response(why)
+            return
+        if cycle is not None:
+            # The application may still be at work on an answer.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._watch = linger(self._node, self.transport)

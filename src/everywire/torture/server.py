@@ -68,6 +68,7 @@ class TorturedServer:
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
         if not self._listens.wait(_STOP_SECONDS) or not self.port:
+            self.kill()
             said = "".join(self.words)
             raise ServerFailed(f"the server did not start; it said: {said or 'nothing'}")
 
