@@ -56,11 +56,14 @@ class TestAnswers:
 
     def test_one_origin_s_answer_is_not_another_s(self) -> None:
         heads = AnswerHeads()
-        ours, theirs = head(b"/"), head(b"/")
-        ours.origin = "http://localhost:3000"
-        answer = json_response(b"1")
+        answer, ours = json_response(b"1"), "http://localhost:3000"
         assert b"http://localhost:3000" in heads.answer(ours, answer, True, self.DATE)
-        assert b"allow-origin" not in heads.answer(theirs, answer, True, self.DATE)
+        assert b"allow-origin" not in heads.answer(None, answer, True, self.DATE)
+
+    def test_bare_is_the_same_without_its_body(self) -> None:
+        heads = AnswerHeads()
+        whole = heads.answer(None, json_response(b"12345"), True, self.DATE)
+        assert heads.answer(None, json_response(b"12345"), True, self.DATE, True) == whole[:-5]
 
     def test_the_date_goes_on(self) -> None:
         heads = AnswerHeads()

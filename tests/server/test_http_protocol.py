@@ -449,7 +449,7 @@ GARBAGE = [
     b"get /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"GE(T /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"GET health HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    b"GET http://localhost/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET http://evil/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",

@@ -23,7 +23,14 @@ from everywire.core.channels import PatternTable, is_pattern
 from everywire.core.conflation import Conflation
 from everywire.core.messages import Message
 from everywire.core.rules import Rules
-from everywire.core.subscriptions import Format, Input, State, Subscriber, Subscription
+from everywire.core.subscriptions import (
+    Format,
+    Input,
+    State,
+    Subscriber,
+    Subscription,
+    shared_names,
+)
 
 Write = tuple[bytes, Sequence[Subscriber]]
 
@@ -172,8 +179,8 @@ class Hub:
         subscription.step(Input.CAUGHT_UP)
         names = subscription.channels | subscription.patterns
         if live is not None:
-            live.channels |= subscription.channels
-            live.patterns |= subscription.patterns
+            live.channels = shared_names(live.channels | subscription.channels)
+            live.patterns = shared_names(live.patterns | subscription.patterns)
             subscriber.subscriptions.remove(subscription)
         self._count(subscriber)
         for name in names:
@@ -203,7 +210,7 @@ class Hub:
         """Channels of which only the newest is wanted read on by themselves."""
         apart = Subscription(latest, (), live.position, State.LAGGING)
         apart.conflation = Conflation(live.position)
-        live.channels.difference_update(latest)
+        live.channels = shared_names(live.channels.difference(latest))
         live.version += 1
         if live.empty:
             subscriber.subscriptions.remove(live)

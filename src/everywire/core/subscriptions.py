@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from everywire.core.channels import is_pattern, matches
@@ -50,6 +51,8 @@ class Input(Enum):
     CLOSE = auto()
 
 
+_MAX_SHARED: Final = 4
+
 NEXT: Final[dict[tuple[State, Input], State]] = {
     (State.REPLAYING, Input.CAUGHT_UP): State.LIVE,
     (State.REPLAYING, Input.LOST): State.GAP,
@@ -67,12 +70,26 @@ NEXT: Final[dict[tuple[State, Input], State]] = {
 }
 
 
+@lru_cache(4096)
+def _first_equal(names: frozenset[str]) -> frozenset[str]:
+    return names
+
+
+def shared_names(names: Iterable[str]) -> frozenset[str]:
+    """A set of names; for few names the same object for all who ask for them.
+
+    Most connections hear one channel and no pattern, which thousands of others hear as well.
+    """
+    found = frozenset(names)
+    return _first_equal(found) if len(found) <= _MAX_SHARED else found
+
+
 class Subscription:
     """Channels and patterns that move together.
 
     Attributes:
         state: Changed by `step` only.
-        channels: Names; the set shrinks as channels are unsubscribed or end.
+        channels: Names; they become fewer as channels are unsubscribed or end.
         patterns: Patterns, likewise.
         position: Everything up to here was sent. Of no meaning while live.
         start: Where it began.
@@ -102,8 +119,8 @@ class Subscription:
         position: int,
         state: State = State.REPLAYING,
     ) -> None:
-        self.channels = set(channels)
-        self.patterns = set(patterns)
+        self.channels = shared_names(channels)
+        self.patterns = shared_names(patterns)
         self.position = self.start = position
         self.state = state
         self.waived: Mapping[str, int] = {}
@@ -130,8 +147,8 @@ class Subscription:
 
     def discard(self, name: str) -> None:
         """Give up a channel or pattern."""
-        self.channels.discard(name)
-        self.patterns.discard(name)
+        self.channels = shared_names(self.channels - {name})
+        self.patterns = shared_names(self.patterns - {name})
         self.version += 1
 
     def settle(self, items: Sequence[Message | Gap], left: Sequence[Gap]) -> list[Message | Gap]:

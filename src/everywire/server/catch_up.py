@@ -125,7 +125,7 @@ class CatchUp:
         """A page without waiting, shared with others that ask for the same."""
         if query.waived:
             return self._log.recent(query), None
-        key = (frozenset(query.channels), frozenset(query.patterns), query.after)
+        key = (subscription.channels, subscription.patterns, query.after)
         page = self._pages.get(key)
         if page is None:
             page = self._log.recent(query)

@@ -54,20 +54,25 @@ class AnswerHeads:
         self._defaults: Headers = ()
 
     def answer(
-        self, request: Request | None, response: Response, keep_alive: bool, defaults: Headers
+        self,
+        origin: str | None,
+        response: Response,
+        keep_alive: bool,
+        defaults: Headers,
+        bare: bool = False,
     ) -> bytes:
         """A whole answer.
 
         Args:
-            request: What it answers; None where that could not be read.
+            origin: An origin that may read it.
             response: The answer.
             keep_alive: Whether the connection stays open after it.
             defaults: Headers that every answer has; another object once they change.
+            bare: Without its body, for a HEAD.
         """
         if defaults is not self._defaults or len(self._beginnings) >= _MAX_BEGINNINGS:
             self._beginnings.clear()
             self._defaults = defaults
-        origin = None if request is None else request.origin
         status = response.status
         alike = (status, response.headers, origin, keep_alive)
         beginning = self._beginnings.get(alike)
@@ -76,9 +81,8 @@ class AnswerHeads:
             self._beginnings[alike] = beginning
         if status == HTTPStatus.NO_CONTENT:
             return beginning + b"\r\n"
-        head = b"%bcontent-length: %d\r\n\r\n" % (beginning, len(response.body))
-        bare = request is not None and request.method == "HEAD"
-        return head if bare else head + response.body
+        body = response.body
+        return b"%bcontent-length: %d\r\n\r\n%b" % (beginning, len(body), b"" if bare else body)
 
     def _beginning(self, response: Response, origin: str | None, keep_alive: bool) -> bytes:
         """A head up to its length."""

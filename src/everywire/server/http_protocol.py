@@ -57,6 +57,7 @@ class HTTPProtocol(asyncio.Protocol):
     """See the module. The arguments are those that uvicorn makes its protocols with."""
 
     __slots__ = (
+        "_bare",
         "_busy",
         "_continue_due",
         "_eof",
@@ -65,6 +66,7 @@ class HTTPProtocol(asyncio.Protocol):
         "_known_route",
         "_loop",
         "_node",
+        "_origin",
         "_patience",
         "_paused",
         "_peer",
@@ -91,6 +93,8 @@ class HTTPProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._peer = ""
         self._request: Request | None = None
+        self._origin: str | None = None
+        self._bare = False
         self._route: Route | None = None
         # A head that comes again has been decided on already.
         self._known: Request | None = None
@@ -212,7 +216,7 @@ class HTTPProtocol(asyncio.Protocol):
 
     def _take_head(self) -> bool:
         """Read a head and decide on it; False where there is nothing more to do for it now."""
-        self._request = None
+        self._request, self._origin, self._bare = None, None, False
         request = self._reader.head()
         if request is None:
             if self._reader.buffered or self._eof:
@@ -221,12 +225,14 @@ class HTTPProtocol(asyncio.Protocol):
         self._patience.arrived()
         again = request is self._known
         self._request = request
+        self._bare = request.method == "HEAD"
         self._keep_alive = request.keep_alive and not self._node.draining
         if again:
-            self._route = self._known_route
+            self._route, self._origin = self._known_route, request.origin
             return True
         try:
             self._node.trust.admit(request)
+            self._origin = request.origin
             self._route = match(request.method, request.path)
         except RequestError as error:
             self._turn_away(error)
@@ -271,6 +277,8 @@ class HTTPProtocol(asyncio.Protocol):
         node, request, route = self._node, self._request, self._route
         assert request is not None
         assert route is not None
+        # A waiting poll holds a few fields of its request, not all its headers.
+        self._request = self._route = None
         self._patience.arrived()
         self._continue_due = False
         self._busy = True
@@ -302,7 +310,7 @@ class HTTPProtocol(asyncio.Protocol):
         protocol = EventStreamProtocol(node, transport, asked, self._peer, self._connections)
         transport.set_protocol(protocol)
         defaults = self._uvicorn.server_state.default_headers
-        _begin(transport, lambda: protocol.start(asked, stream_head(request, defaults)))
+        self._begin(transport, lambda: protocol.start(asked, stream_head(request, defaults)))
 
     def _upgrade(self, request: Request) -> None:
         node = self._node
@@ -318,7 +326,18 @@ class HTTPProtocol(asyncio.Protocol):
         protocol = WebSocketProtocol(node, transport, asked, upgrade, self._peer, self._connections)
         transport.set_protocol(protocol)
         _, rest, _ = self._reader.release()
-        _begin(transport, lambda: protocol.start(asked, upgrade.response_head, rest))
+        self._begin(transport, lambda: protocol.start(asked, upgrade.response_head, rest))
+
+    def _begin(self, transport: asyncio.Transport, start: Callable[[], None]) -> None:
+        """Start what has taken the transport over; where that fails, the connection is cut."""
+        try:
+            start()
+        except Exception:
+            logger.exception("a connection could not be served")
+            transport.abort()
+        if self._eof:
+            # Said already, and not again: the client has gone, or will not speak.
+            transport.close()
 
     # Answering
 
@@ -342,7 +361,8 @@ class HTTPProtocol(asyncio.Protocol):
 
     def _write(self, transport: asyncio.Transport, response: Response) -> None:
         defaults = self._uvicorn.server_state.default_headers
-        transport.write(_heads.answer(self._request, response, self._keep_alive, defaults))
+        keep = self._keep_alive
+        transport.write(_heads.answer(self._origin, response, keep, defaults, self._bare))
 
     def _go_on(self) -> None:
         transport = self._transport
@@ -377,15 +397,6 @@ class HTTPProtocol(asyncio.Protocol):
         else:
             why = f"the request's {arriving} took too long"
             self._refuse(RequestError("bad_request", why, status=408))
-
-
-def _begin(transport: asyncio.Transport, start: Callable[[], None]) -> None:
-    """Start what has taken a transport over; where that fails, the connection is cut."""
-    try:
-        start()
-    except Exception:
-        logger.exception("a connection could not be served")
-        transport.abort()
 
 
 def _address(peer: Any) -> str:
