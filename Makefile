@@ -8,10 +8,10 @@ RUN_VENV := .venv-run
 RUN_STAMP := $(RUN_VENV)/.installed
 NODE_STAMP := tests/node/node_modules/.installed
 
-.PHONY: run test check format fuzz clean help
+.PHONY: run test check bench bench-quick format clean help
 
 help:
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 run: $(RUN_STAMP) ## Install into a private environment and start the demo.
 	$(RUN_VENV)/bin/everywire demo
@@ -24,6 +24,12 @@ check: $(STAMP) ## Formatting, lint, types, and the direction of imports.
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
+
+bench: $(STAMP) ## Measure against a floor and peers, alone on the machine; writes benchmarks/RESULTS.md.
+	$(BIN)/python benchmarks/run.py
+
+bench-quick: $(STAMP) ## The same in under two minutes; writes nothing that is kept.
+	$(BIN)/python benchmarks/run.py --quick
 
 format: $(STAMP) ## Format the sources.
 	$(BIN)/ruff format .

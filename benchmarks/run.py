@@ -103,9 +103,8 @@ class Comparison:
         try:
             for turn in range(self._plan.runs):
                 for cell in cells:
-                    if cell.heavy and turn >= self._plan.heavy_runs:
-                        continue
-                    self._measure(cell, running, turn)
+                    if cell.runs is None or turn < cell.runs:
+                        self._measure(cell, running, turn)
         finally:
             for each in running.values():
                 each.stop()

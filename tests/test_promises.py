@@ -15,6 +15,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -148,6 +149,10 @@ class Connection:
 
     def too_slow(self) -> None: ...
 
+    def set_back(self) -> None: ...
+
+    def broken(self) -> None: ...
+
 
 class Promises(RuleBasedStateMachine):
     readers = Bundle("readers")
@@ -156,6 +161,7 @@ class Promises(RuleBasedStateMachine):
     def begin(self) -> None:
         self.now = BIRTH
         self.soon: list[Callable[[], None]] = []
+        self.fails = False
         self.published: list[tuple[int, str]] = []
         self.everybody: list[Reader] = []
         self.log = MemoryLog(
@@ -174,8 +180,14 @@ class Promises(RuleBasedStateMachine):
     # The log's sink, as the node is
 
     def batch(self, messages) -> None:
+        before = self.hub.position
         delivery = self.hub.deliver(messages)
         self.catch_up.forget_pages()
+        if self.fails:
+            self.fails = False
+            for subscriber in self.hub.set_back(before):
+                self.soon.append(partial(self.catch_up.pump, subscriber))
+            return
         for data, subscribers in delivery.writes:
             for subscriber in subscribers:
                 subscriber.write(data)
@@ -214,6 +226,10 @@ class Promises(RuleBasedStateMachine):
     @rule()
     def loop(self) -> None:
         self.turn()
+
+    @rule()
+    def the_next_delivery_fails(self) -> None:
+        self.fails = True
 
     @rule(seconds=st.integers(1, 40))
     def time_passes(self, seconds: int) -> None:

@@ -5,6 +5,7 @@ servers      how each server is started and spoken to, and what it promises
 scenarios    which cells (server, wire, settings) a scenario consists of
 processes    pinned processes; their CPU time and memory, read from /proc
 load         the C client: compiled at first use, run, its milestones
+profiling    where a server's time goes, by py-spy
 figures      from what was counted to figures; medians, spread, ratios
 budgets      the figures that are aimed at
 report       RESULTS.md

@@ -19,10 +19,10 @@ ratios run by run to the base beside which it ran: the Python floor on the same 
 WebSocket), in S3-logs our memory log, in S6 the same with readers that read, in the last two our
 SSE. CPU is the server's user and system time, its children's included. "client busy" near 1.00
 means that the load client was the limit, not the server: trust CPU there, not the rate. The machine
-is shared, so take the ratios, not the absolute figures; "others" is how much of the server's core
-somebody else used meanwhile. On the loopback interface the receiver's kernel work runs inside the
-sender's call, which makes each write dearer than with a network card, for everybody. In S6 "MB then"
-is when all was published, "MB peak" over the whole run, reading included.
+is shared, so take the ratios, not the absolute figures; "others" is how much of a core, the worse
+of the two, somebody else used meanwhile. On the loopback interface the receiver's kernel work runs
+inside the sender's call, which makes each write dearer than with a network card, for everybody. In
+S6 "MB then" is when all was published, "MB peak" over the whole run, reading included.
 """
 
 
@@ -55,7 +55,7 @@ def _head(results: Results, plan: Plan, seconds: float) -> str:
         f"- {named}\n"
         f"- {plan.runs} runs of each cell, alternating; windows of {plan.seconds:g} s; data of 120 "
         "bytes (S6: 2,000); no TLS, no compression, no access log\n"
-        f"- others on the server's core: {_others(results)}\n\n"
+        f"- others on the two cores (the worse one): {_others(results)}\n\n"
         f"## How to read it\n\n{_HOW_TO_READ}"
     )
 

@@ -23,7 +23,7 @@ class Plan:
 
     Attributes:
         runs: Runs of each cell.
-        heavy_runs: Runs of those that vary little, and some take long (S4, S6, bytes).
+        heavy_runs: Runs of those that vary little or take long (S4, S6, bytes).
         seconds: A window.
         idle: Connections of S4.
         crowd: Connections of S4's large cell, as far as files may be open; 0: it is left out.
@@ -33,7 +33,7 @@ class Plan:
 
     runs: int = 3
     heavy_runs: int = 3
-    seconds: float = 3.0
+    seconds: float = 2.5
     idle: int = 10_000
     crowd: int = 20_000
     stalled_messages: int = 100_000
@@ -51,7 +51,7 @@ class Cell:
         setting: What distinguishes it beside server and wire; shown as it is.
         fresh: Start its server anew for each run.
         kept: It needs messages kept for those who come back.
-        heavy: It varies little, or takes long.
+        runs: Of those that vary little or take long; None: the plan's.
     """
 
     scenario: str
@@ -62,7 +62,7 @@ class Cell:
     fresh: bool = False
     kept: bool = False
     watch_memory: bool = False
-    heavy: bool = False
+    runs: int | None = None
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -151,13 +151,22 @@ def _paced_channels(plan: Plan) -> list[Cell]:
 
 def _idle(plan: Plan) -> list[Cell]:
     cells = [
-        Cell("S4", server, wire, _waiting(plan.idle), f"{plan.idle:,}", fresh=True, heavy=True)
+        Cell(
+            "S4",
+            server,
+            wire,
+            _waiting(plan.idle),
+            f"{plan.idle:,}",
+            fresh=True,
+            # Some peers take half a minute to connect them all, and memory does not vary.
+            runs=1 if SERVERS[server].peer else plan.heavy_runs,
+        )
         for server, wire in _those(wires=("ws", "sse", "poll"))
         if plan.peers or server != "floor"
     ]
     if plan.crowd:
         setting = f"{plan.crowd:,}{CROWD}"
-        crowd = Cell("S4", "ours", "ws", _waiting(plan.crowd), setting, fresh=True, heavy=True)
+        crowd = Cell("S4", "ours", "ws", _waiting(plan.crowd), setting, fresh=True, runs=1)
         cells.append(crowd)
     return cells
 
@@ -185,7 +194,7 @@ def _stall(plan: Plan) -> list[Cell]:
             name,
             fresh=True,
             watch_memory=True,
-            heavy=True,
+            runs=plan.heavy_runs if wire == "ws" else 1,
         )
         for wire in (("ws", "sse") if plan.peers else ("ws",))
         for s, name in ((1, "stalled"), (0, "all read"))
@@ -206,7 +215,7 @@ def _polls(plan: Plan) -> list[Cell]:
 def _bytes(plan: Plan) -> list[Cell]:
     options = _window(plan, subs=50, channels=1, pubs=2, rate=100)
     pairs = (("ours", "sse"), ("ours", "poll"), ("ours-linger", "poll"))
-    return [Cell("bytes", server, wire, options, heavy=True) for server, wire in pairs]
+    return [Cell("bytes", server, wire, options, runs=plan.heavy_runs) for server, wire in pairs]
 
 
 SCENARIOS: Mapping[str, Scenario] = {

@@ -21,6 +21,12 @@ from .conftest import QUICK, settings_with
 from .running import Running, eventually
 
 
+@pytest.fixture(autouse=True)
+def quick_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that failed is tried again soon."""
+    monkeypatch.setattr("everywire.server.node.LOG_TICK", 0.05)
+
+
 class Session:
     """A session that does nothing."""
 

@@ -11,7 +11,7 @@ Names that begin with ``@`` are the server's; `everywire.core.access` decides on
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
@@ -181,6 +181,15 @@ class PatternTable(Generic[T]):
             if child.value is not None or child.next:
                 return
             del parent.next[segment]
+
+    def values(self) -> Iterator[T]:
+        """Everything that is kept."""
+        branches = [self._root]
+        while branches:
+            branch = branches.pop()
+            if branch.value is not None:
+                yield branch.value
+            branches.extend(branch.next.values())
 
     def covering(self, channel: str) -> list[T]:
         """The values of every pattern that covers the channel."""

@@ -206,6 +206,24 @@ class Hub:
         names = live.channels | live.patterns
         return all(self._rules.of(name).slow != "disconnect" for name in names)
 
+    def set_back(self, position: int) -> list[Subscriber]:
+        """Nobody got what came after a position: all who are live go on from there, by the log.
+
+        Returns:
+            Those who have to.
+        """
+        audiences = [*self._audiences.values(), *self._patterns.values()]
+        subscribers = list({s: None for audience in audiences for s in audience.members})
+        for subscriber in subscribers:
+            live = subscriber.live()
+            if live is None:
+                continue
+            for name in live.channels | live.patterns:
+                self._audience(name).remove(subscriber)
+            live.step(Input.SOCKET_FULL)
+            live.position = position
+        return subscribers
+
     def _split(self, subscriber: Subscriber, live: Subscription, latest: list[str]) -> None:
         """Channels of which only the newest is wanted read on by themselves."""
         apart = Subscription(latest, (), live.position, State.LAGGING)

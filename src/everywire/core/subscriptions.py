@@ -202,6 +202,14 @@ class Owner(Protocol):
         """It is behind, and the rule of a channel says to disconnect."""
         ...
 
+    def set_back(self) -> None:
+        """What came last could not be delivered: it reads that from the log."""
+        ...
+
+    def broken(self) -> None:
+        """It cannot be written to; its connection ends, and the client comes back."""
+        ...
+
 
 class Subscriber:
     """A connection that listens.

@@ -163,6 +163,14 @@ class EventStream:
         self._outlet.write(sse.own_event("error", _TOO_SLOW))
         self._end()
 
+    def set_back(self) -> None:
+        """What came last is read from the log."""
+        self._node.catch_up.pump(self.subscriber)
+
+    def broken(self) -> None:
+        """It cannot be written to."""
+        self._end()
+
     # The end
 
     def drain(self) -> None:

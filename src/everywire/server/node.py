@@ -103,8 +103,18 @@ class Node:
     # The log's sink
 
     def batch(self, messages: Sequence[Message]) -> None:
-        """Deliver what was appended."""
-        self.write(self.hub.deliver(messages))
+        """Deliver what was appended. Where that fails, nobody misses it: they read it instead."""
+        before = self.hub.position
+        try:
+            delivery = self.hub.deliver(messages)
+        except Exception:
+            logger.exception("a batch could not be delivered; who hears it reads it from the log")
+            self.hub.position = messages[-1].id
+            self.catch_up.forget_pages()
+            for subscriber in self.hub.set_back(before):
+                self._loop.call_soon(subscriber.owner.set_back)
+            return
+        self.write(delivery)
 
     def advance(self, position: int) -> None:
         """Everything up to a position was handed over."""
@@ -120,8 +130,9 @@ class Node:
                 try:
                     subscriber.write(data)
                 except Exception:
-                    # Nobody else is to miss the batch for it.
-                    logger.exception("writing to a subscriber failed")
+                    # Nobody else is to miss the batch for it, and it is not to miss it unknowingly.
+                    logger.exception("writing to a subscriber failed; its connection ends")
+                    self._loop.call_soon(subscriber.owner.broken)
         for channel, subscribers in delivery.ended:
             for subscriber in subscribers:
                 subscriber.owner.channel_ended(channel)

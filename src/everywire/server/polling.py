@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from everywire.core.access import OPEN
-from everywire.core.errors import LogUnavailable
+from everywire.core.errors import EverywireError
 from everywire.core.messages import Gap
 from everywire.core.pages import Page
 from everywire.core.pages import Query as LogQuery
 from everywire.core.subscriptions import Subscriber, Subscription
 from everywire.core.wheel import Timer
-from everywire.server.messages import JSON, NO_STORE, Request, Response, problem
+from everywire.server.messages import JSON, NO_STORE, Request, Response, internal_error, problem
 from everywire.server.poll_formats import Ephemeral, ShortLived
 from everywire.server.publishing import public_name
 from everywire.server.subscribing import all_ended, check_access
@@ -206,7 +206,7 @@ class Poll:
         self.gone()
         respond(Response(200, body, (JSON, caching)))
 
-    def _failed(self, error: LogUnavailable) -> None:
+    def _failed(self, error: EverywireError) -> None:
         if not self._gone:
             respond = self._respond
             self.gone()
@@ -237,6 +237,17 @@ class Poll:
 
     def too_slow(self) -> None:
         """A waiting poll has nothing pending."""
+
+    def set_back(self) -> None:
+        """What came last is read from the log."""
+        if self.subscriber is not None and not self._gone:
+            self._node.hub.exit(self.subscriber)
+            self.subscriber = None
+            self._look()
+
+    def broken(self) -> None:
+        """It cannot be answered by a batch."""
+        self._failed(internal_error())
 
     # The end
 

@@ -38,6 +38,7 @@ logger = logging.getLogger("everywire.server")
 MSGPACK: Final = "everywire.v1.msgpack"
 
 _CLOSE_TOO_SLOW: Final = 4413
+_CLOSE_INTERNAL: Final = 1011
 _CLOSE_SILENT: Final = 4408
 _CLOSE_GOING_AWAY: Final = 1001
 _CLOSE_UNSUPPORTED: Final = 1003
@@ -339,6 +340,14 @@ class WebSocketSession:
     def too_slow(self) -> None:
         """A rule says to disconnect who is behind."""
         self._close(_CLOSE_TOO_SLOW, "too much is pending, and a rule of a channel says disconnect")
+
+    def set_back(self) -> None:
+        """What came last is read from the log."""
+        self.node.catch_up.pump(self.subscriber)
+
+    def broken(self) -> None:
+        """It cannot be written to."""
+        self._close(_CLOSE_INTERNAL, "the server failed; come back")
 
     # Time and the end
 
