@@ -254,3 +254,26 @@ def test_a_subscriber_that_comes_to_hear_more_is_regrouped() -> None:
     house.deliver(message(4, "b"), message(5, "a"))
     assert house.heard(subscriber) == "a1 b2 a3 a5"
     assert not subscriber.multi
+
+
+def test_latest_holds_for_a_pattern_by_the_rule_of_its_name() -> None:
+    house = House(Rules([ChannelRule("p.**", slow="latest")]))
+    subscriber = house.subscriber("a", "p.*")
+    house.hub.lag(subscriber)
+    apart = [s for s in subscriber.subscriptions if s.conflation is not None]
+    assert [(set(s.channels), set(s.patterns)) for s in apart] == [(set(), {"p.*"})]
+
+
+def test_set_back_takes_everybody_who_is_live() -> None:
+    house = House()
+    one, several, slow = house.subscriber("a"), house.subscriber("b", "c.*"), house.subscriber("a")
+    house.deliver(message(5))
+    house.hub.lag(slow)
+    assert set(house.hub.set_back(5)) == {one, several}
+    for subscriber in (one, several):
+        behind = subscriber.behind()
+        assert behind is not None
+        assert (behind.state, behind.position) == (State.LAGGING, 5)
+        assert not subscriber.full
+    house.deliver(message(6))
+    assert house.heard(one) == "a5"

@@ -200,10 +200,10 @@ class Hub:
             self._audience(name).remove(subscriber)
         live.step(Input.SOCKET_FULL)
         live.position = self.position
-        latest = [name for name in live.channels if self._rules.of(name).slow == "latest"]
+        names = live.channels | live.patterns
+        latest = [name for name in names if self._rules.of(name).slow == "latest"]
         if latest:
             self._split(subscriber, live, latest)
-        names = live.channels | live.patterns
         return all(self._rules.of(name).slow != "disconnect" for name in names)
 
     def set_back(self, position: int) -> list[Subscriber]:
@@ -225,10 +225,12 @@ class Hub:
         return subscribers
 
     def _split(self, subscriber: Subscriber, live: Subscription, latest: list[str]) -> None:
-        """Channels of which only the newest is wanted read on by themselves."""
-        apart = Subscription(latest, (), live.position, State.LAGGING)
+        """Names of which only the newest is wanted read on by themselves."""
+        channels, patterns = live.channels.intersection(latest), live.patterns.intersection(latest)
+        apart = Subscription(channels, patterns, live.position, State.LAGGING)
         apart.conflation = Conflation(live.position)
-        live.channels = shared_names(live.channels.difference(latest))
+        live.channels = shared_names(live.channels - channels)
+        live.patterns = shared_names(live.patterns - patterns)
         live.version += 1
         if live.empty:
             subscriber.subscriptions.remove(live)

@@ -35,6 +35,8 @@ class Limits:
         max_wait: Seconds that a poll is held at most.
         max_poll_messages: Messages in one answer.
         default_poll_messages: The same where no ``limit`` is given.
+        crowd_polls: Waiting polls from which on their answers linger by themselves.
+        crowd_linger: How long, in seconds for each thousand that wait; at most a second in all.
         head_timeout: Seconds for a request's head to arrive whole.
         body_timeout: Seconds for its body.
         idle_timeout: Seconds that a connection without a request is kept open.
@@ -61,6 +63,8 @@ class Limits:
     max_wait: float = 30.0
     max_poll_messages: int = 1000
     default_poll_messages: int = 100
+    crowd_polls: int = 2000
+    crowd_linger: float = 0.05
     head_timeout: float = 10.0
     body_timeout: float = 30.0
     idle_timeout: float = 75.0

@@ -22,6 +22,7 @@ from everywire.logs.base import Log, LogSettings
 from everywire.logs.opening import open_log
 from everywire.server.catch_up import CatchUp
 from everywire.server.poll_formats import PollFormats
+from everywire.server.poll_pages import PollPages
 from everywire.server.publishing import Publishing
 from everywire.server.settings import Settings
 from everywire.server.trust import Trust, is_loopback
@@ -29,6 +30,7 @@ from everywire.server.trust import Trust, is_loopback
 logger = logging.getLogger("everywire.server")
 
 LOG_TICK = 1.0
+MAX_CROWD_LINGER = 1.0
 
 T = TypeVar("T")
 
@@ -47,6 +49,7 @@ class Node:
 
     Attributes:
         draining: True once clients are being sent away.
+        polls_waiting: How many polls listen.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], int] = now_us) -> None:
@@ -55,6 +58,7 @@ class Node:
         self.clock = clock
         self.trust = Trust(settings)
         self.draining = False
+        self.polls_waiting = 0
         self._sessions: dict[Drainable, None] = {}
         self._addresses: dict[str, int] = {}
         self._wheel_running = False
@@ -84,6 +88,7 @@ class Node:
         self.hub = Hub(self.log.head(), self.settings.rules)
         self.catch_up = CatchUp(self.log, self.hub, loop.call_soon)
         self.poll_formats = PollFormats(self.hub)
+        self.poll_pages = PollPages(self.log.recent)
         self.publishing = Publishing(self.log, self.hub, self.clock, self.write)
         self.catch_up.start()
         self._log_timer = Timer(self._tick_log)
@@ -110,7 +115,7 @@ class Node:
         except Exception:
             logger.exception("a batch could not be delivered; who hears it reads it from the log")
             self.hub.position = messages[-1].id
-            self.catch_up.forget_pages()
+            self._forget_pages()
             for subscriber in self.hub.set_back(before):
                 self._loop.call_soon(subscriber.owner.set_back)
             return
@@ -120,11 +125,11 @@ class Node:
         """Everything up to a position was handed over."""
         if position > self.hub.position:
             self.hub.position = position
-            self.catch_up.forget_pages()
+            self._forget_pages()
 
     def write(self, delivery: Delivery) -> None:
         """Carry out what the hub decided."""
-        self.catch_up.forget_pages()
+        self._forget_pages()
         for data, subscribers in delivery.writes:
             for subscriber in subscribers:
                 try:
@@ -136,6 +141,22 @@ class Node:
         for channel, subscribers in delivery.ended:
             for subscriber in subscribers:
                 subscriber.owner.channel_ended(channel)
+
+    def _forget_pages(self) -> None:
+        """The log has moved: pages shared so far end too early."""
+        self.catch_up.forget_pages()
+        self.poll_pages.forget()
+
+    def crowd_linger(self) -> float:
+        """Seconds that polls linger by themselves, because so many wait.
+
+        Each answer costs about as much as the request that follows it. With few waiting, all are
+        answered at once; with very many, fewer and fuller answers leave time for the rest.
+        """
+        limits = self.limits
+        if self.polls_waiting < limits.crowd_polls:
+            return 0.0
+        return min(self.polls_waiting / 1000 * limits.crowd_linger, MAX_CROWD_LINGER)
 
     # Sockets that fill and drain
 
@@ -248,7 +269,7 @@ class Node:
 
     def _tick_log(self) -> None:
         self.log.tick()
-        self.catch_up.forget_pages()
+        self._forget_pages()
         self.catch_up.retry()
         self.after(LOG_TICK, self._log_timer)
 

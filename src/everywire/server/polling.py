@@ -97,7 +97,7 @@ class Poll:
         """Read what the log has; without waiting where its tail reaches back far enough."""
         while True:
             query = self._query()
-            page = self._node.log.recent(query)
+            page = self._node.poll_pages.recent(query)
             if page is None:
                 self._node.ask(self._node.log.read(query), self._read, self._failed)
                 return
@@ -169,7 +169,15 @@ class Poll:
         node.hub.enter(subscriber)
         node.hub.subscribe(subscriber, subscription)
         node.hub.caught_up(subscriber, subscription)
+        node.polls_waiting += 1
         return subscriber
+
+    def _leave(self) -> None:
+        """Do not listen any more."""
+        if self.subscriber is not None:
+            self._node.hub.exit(self.subscriber)
+            self._node.polls_waiting -= 1
+            self.subscriber = None
 
     def _heard(self, body: bytes) -> None:
         """The first batch has come."""
@@ -177,7 +185,7 @@ class Poll:
             return
         rules = self._node.settings.rules
         names = self._asked.channels + self._asked.patterns
-        linger = max(rules.of(name).linger for name in names)
+        linger = max(self._node.crowd_linger(), *(rules.of(name).linger for name in names))
         if linger and not isinstance(body, Ephemeral):
             self._lingering = True
             self._start_timer(self._look, linger)
@@ -190,7 +198,11 @@ class Poll:
         # What expires soon must not live on in a cache.
         lasting = not unknown and not any(message.expires for message in page.messages)
         upto = page.last if page.complete else last_id
-        body = longpoll.page_body(page, self._ended(upto), self._name())
+        ended, name = self._ended(upto), self._name()
+        if name is None:
+            body = self._node.poll_pages.body(self._query(), page, ended)
+        else:
+            body = longpoll.page_body(page, ended, name)
         self._answer(body, self._caching(lasting and last_id > (self._asked.since or 0)))
 
     def _answer_nothing(self) -> None:
@@ -240,9 +252,8 @@ class Poll:
 
     def set_back(self) -> None:
         """What came last is read from the log."""
-        if self.subscriber is not None and not self._gone:
-            self._node.hub.exit(self.subscriber)
-            self.subscriber = None
+        if self.subscriber is not None:
+            self._leave()
             self._look()
 
     def broken(self) -> None:
@@ -266,8 +277,7 @@ class Poll:
             return
         if self._timer is not None:
             self._node.wheel.cancel(self._timer)
-        if self.subscriber is not None:
-            self._node.hub.exit(self.subscriber)
+        self._leave()
         self._node.exit(self, self._peer)
         self._gone = True
 
