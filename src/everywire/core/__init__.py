@@ -9,5 +9,6 @@ The rooms, in the order in which a message passes them:
 * ``access``, ``limits``, ``rules``: what is allowed, how much of it, and per channel;
 * ``positions``, ``watermarks``, ``pages``: what a position means, what was lost, what a read
   answers;
-* ``subscriptions``, ``hub``: who hears what, and from where.
+* ``subscriptions``, ``audiences``, ``hub``, ``conflation``: who hears what, and from where;
+* ``wheel``: when.
 """
