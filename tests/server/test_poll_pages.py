@@ -35,7 +35,7 @@ def query(after: int, limit: int = 10, **fields: object) -> Query:
 
 def test_one_read_and_one_body_for_all_that_ask_for_the_same() -> None:
     log = Log()
-    pages = PollPages(log.recent)
+    pages = PollPages(log)
     first = pages.recent(query(5))
     assert first is not None
     assert pages.recent(query(5)) is first
@@ -47,7 +47,7 @@ def test_one_read_and_one_body_for_all_that_ask_for_the_same() -> None:
 
 def test_nothing_is_shared_once_the_log_has_moved() -> None:
     log = Log()
-    pages = PollPages(log.recent)
+    pages = PollPages(log)
     first = pages.recent(query(5))
     pages.forget()
     again = pages.recent(query(5))
@@ -60,14 +60,14 @@ def test_nothing_is_shared_once_the_log_has_moved() -> None:
 
 def test_a_page_with_waived_losses_is_one_s_own() -> None:
     log = Log()
-    pages = PollPages(log.recent)
+    pages = PollPages(log)
     pages.recent(query(5, waived={"a": 3}))
     pages.recent(query(5, waived={"a": 3}))
     assert len(log.asked) == 2
 
 
 def test_what_is_shared_is_bounded() -> None:
-    pages = PollPages(Log(size=100_000).recent)
+    pages = PollPages(Log(size=100_000))
     for after in range(1000):
         page = pages.recent(query(after))
         assert page is not None

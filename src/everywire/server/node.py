@@ -88,7 +88,7 @@ class Node:
         self.hub = Hub(self.log.head(), self.settings.rules)
         self.catch_up = CatchUp(self.log, self.hub, loop.call_soon)
         self.poll_formats = PollFormats(self.hub)
-        self.poll_pages = PollPages(self.log.recent)
+        self.poll_pages = PollPages(self.log)
         self.publishing = Publishing(self.log, self.hub, self.clock, self.write)
         self.catch_up.start()
         self._log_timer = Timer(self._tick_log)

@@ -6,8 +6,8 @@ and written out once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from everywire.core.pages import Page, Query
 from everywire.wires import longpoll
@@ -18,15 +18,23 @@ MAX_BYTES: Final = 8 * 1024 * 1024
 _Key = tuple[tuple[str, ...], tuple[str, ...], int, int]
 
 
+class Recent(Protocol):
+    """The part of a log that is read here."""
+
+    def recent(self, query: Query) -> Page | None:
+        """A page from what is in memory; None where that is not enough."""
+        ...
+
+
 class PollPages:
     """See the module.
 
     Args:
-        recent: The log's.
+        log: What is read.
     """
 
-    def __init__(self, recent: Callable[[Query], Page | None]) -> None:
-        self._recent = recent
+    def __init__(self, log: Recent) -> None:
+        self._log = log
         self._pages: dict[_Key, Page] = {}
         self._bodies: dict[_Key, bytes] = {}
         self._size = 0
@@ -41,11 +49,11 @@ class PollPages:
     def recent(self, query: Query) -> Page | None:
         """`Log.recent`, shared."""
         if query.waived:
-            return self._recent(query)
+            return self._log.recent(query)
         key = _key(query)
         page = self._pages.get(key)
         if page is None:
-            page = self._recent(query)
+            page = self._log.recent(query)
             if page is not None and len(self._pages) < MAX_PAGES:
                 self._pages[key] = page
         return page
