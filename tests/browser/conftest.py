@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,29 +22,13 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-OPEN = re.compile(r"Open\s+(http://\S+)/$")
 
 
 class Demo(ServerProcess):
     """``everywire demo`` in a process of its own, found by the first line of its banner."""
 
-    def start(self) -> Demo:
-        """Start it, or start it again on the same port; returns when it listens."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "everywire", "demo", "--port", str(self.port), *self.arguments],
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.words.append(line)
-            found = OPEN.search(line)
-            if found:
-                self.url = found[1]
-                self.port = int(self.url.rpartition(":")[2])
-                return self
-        raise AssertionError("the demo did not start: " + "".join(self.words))
+    command = "demo"
+    started = re.compile(r"Open\s+(http://\S+)/$")
 
 
 @pytest.fixture(scope="package")

@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-
-STARTED = re.compile(r"serves (http://\S+)")
+from typing import Self
 
 
 class ServerProcess:
@@ -18,8 +17,13 @@ class ServerProcess:
         arguments: Of the command line.
 
     Attributes:
+        command: Of ``everywire``.
+        started: Finds the address in what it says once it listens.
         url: Where it listens.
     """
+
+    command = "serve"
+    started = re.compile(r"serves (http://\S+)")
 
     def __init__(self, *arguments: str, port: int = 0) -> None:
         self.arguments = arguments
@@ -28,17 +32,16 @@ class ServerProcess:
         self.process: subprocess.Popen[str] | None = None
         self.url = ""
 
-    def start(self) -> ServerProcess:
+    def start(self) -> Self:
         """Start it, or start it again on the same port; returns when it listens."""
         self.process = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
                 "everywire",
-                "serve",
-                "--port",
-                str(self.port),
-                *list(self.arguments),
+                self.command,
+                f"--port={self.port}",
+                *self.arguments,
             ],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -47,7 +50,7 @@ class ServerProcess:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.words.append(line)
-            found = STARTED.search(line)
+            found = self.started.search(line)
             if found:
                 self.url = found[1]
                 self.port = int(self.url.rpartition(":")[2])

@@ -142,10 +142,7 @@ class Hub:
         live = subscriber.live()
         if live is None:
             return True
-        for name in live.channels | live.patterns:
-            self._audience(name).remove(subscriber)
-        live.step(Input.SOCKET_FULL)
-        live.position = self.position
+        self._fall_behind(subscriber, live, self.position)
         names = live.channels | live.patterns
         latest = [name for name in names if self._rules.of(name).slow == "latest"]
         if latest:
@@ -162,13 +159,16 @@ class Hub:
         subscribers = list({s: None for audience in audiences for s in audience.members})
         for subscriber in subscribers:
             live = subscriber.live()
-            if live is None:
-                continue
-            for name in live.channels | live.patterns:
-                self._audience(name).remove(subscriber)
-            live.step(Input.SOCKET_FULL)
-            live.position = position
+            if live is not None:
+                self._fall_behind(subscriber, live, position)
         return subscribers
+
+    def _fall_behind(self, subscriber: Subscriber, live: Subscription, position: int) -> None:
+        """Take a subscriber out of the audiences; it goes on from a position, by the log."""
+        for name in live.channels | live.patterns:
+            self._audience(name).remove(subscriber)
+        live.step(Input.SOCKET_FULL)
+        live.position = position
 
     def _split(self, subscriber: Subscriber, live: Subscription, latest: list[str]) -> None:
         """Names of which only the newest is wanted read on by themselves."""

@@ -115,13 +115,10 @@ def json_response(body: bytes, status: int = 200) -> Response:
 def problem(error: EverywireError) -> Response:
     """The answer for an error: RFC 9457 problem details with a ``code``."""
     headers: list[tuple[bytes, bytes]] = [_PROBLEM, NO_STORE]
-    if isinstance(error, RequestError):
-        status, code, detail = error.status, error.code, error.message
-    elif isinstance(error, LogUnavailable):
-        status, code, detail = 503, "unavailable", error.message
+    told = as_told(error)
+    status = told.status
+    if isinstance(error, LogUnavailable):
         headers.append((b"retry-after", str(max(1, error.retry_ms // 1000)).encode()))
-    else:
-        status, code, detail = 500, "internal", "the server failed; its log says more"
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode()))
     if status == HTTPStatus.UPGRADE_REQUIRED:
@@ -130,12 +127,21 @@ def problem(error: EverywireError) -> Response:
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "code": code,
-        "detail": detail,
+        "code": told.code,
+        "detail": told.message,
     }
-    if isinstance(error, RequestError) and error.channel is not None:
-        fields["channel"] = error.channel
+    if told.channel is not None:
+        fields["channel"] = told.channel
     return Response(status, msgspec.json.encode(fields), tuple(headers))
+
+
+def as_told(error: EverywireError) -> RequestError:
+    """What a client is told of an error, on every wire: a code, and words without our secrets."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, LogUnavailable):
+        return RequestError("unavailable", error.message)
+    return internal_error()
 
 
 def internal_error() -> RequestError:

@@ -16,11 +16,11 @@ from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from everywire.core.access import OPEN, Grant
-from everywire.core.errors import EverywireError, LogUnavailable, RequestError
+from everywire.core.errors import EverywireError, LogUnavailable
 from everywire.core.messages import Draft
 from everywire.core.subscriptions import Subscriber
 from everywire.core.wheel import Timer
-from everywire.server.messages import Request, internal_error
+from everywire.server.messages import Request, as_told, internal_error
 from everywire.server.publishing import Published, public_name
 from everywire.server.socket_subscriptions import SocketSubscriptions
 from everywire.server.subscribing import check_access
@@ -298,15 +298,10 @@ class WebSocketSession:
 
     def fail(self, error: EverywireError, ref: Ref = None) -> None:
         """Send an error frame; the connection stays."""
-        frame: dict[str, Any] = {"type": "error"}
-        if isinstance(error, RequestError):
-            frame |= {"code": error.code, "message": error.message}
-            if error.channel is not None:
-                frame["channel"] = error.channel
-        elif isinstance(error, LogUnavailable):
-            frame |= {"code": "unavailable", "message": error.message}
-        else:
-            frame |= {"code": "internal", "message": "the server failed; its log says more"}
+        told = as_told(error)
+        frame = {"type": "error", "code": told.code, "message": told.message}
+        if told.channel is not None:
+            frame["channel"] = told.channel
         self.send(frame, ref)
 
     def ask(self, answer: Any, done: Callable[[Any], None], ref: Ref) -> None:
