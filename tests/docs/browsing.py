@@ -44,9 +44,9 @@ class Browser:
         page = self._page
         assert page is not None, f"{where}: no page is open"
         if verb == "shows":
-            page.get_by_text(what).wait_for(timeout=DEADLINE * 1000)
+            page.get_by_text(what, exact=True).wait_for(timeout=DEADLINE * 1000)
         elif verb == "lacks":
-            assert page.get_by_text(what).count() == 0, f"{where}: {what!r} is shown"
+            assert page.get_by_text(what, exact=True).count() == 0, f"{where}: {what!r} is shown"
         elif verb == "close":
             page.close()
             self._page = None
