@@ -22,10 +22,19 @@ COMMANDS: Final = {
     "pipe": Lazy(
         "everywire.cli.pipe:pipe", "Publish the lines of stdin, through restarts of the server."
     ),
+    "config": Lazy("everywire.cli.config:config", "Write, check and show a server's settings."),
+    "token": Lazy("everywire.cli.token:token", "Make tokens, and say what one is good for."),
+    "key": Lazy(
+        "everywire.cli.key:key", "Make, list, rotate and revoke the API keys of back ends."
+    ),
     "advise": Lazy("everywire.cli.advise:advise", "Say which wire to take, and why."),
     "compare": Lazy("everywire.cli.compare:compare", "Measure the three wires on this machine."),
     "torture": Lazy(
         "everywire.cli.torture:torture", "Torment a server and check that it keeps its promises."
+    ),
+    "simulate": Lazy(
+        "everywire.cli.simulate:simulate",
+        "Play a server and 100 clients through thousands of schedules, by seed.",
     ),
 }
 

@@ -58,7 +58,7 @@ def demo(ctx: click.Context, open_browser: bool, **options: Any) -> None:
     temporary file, for an hour at most, which goes when the server stops. Without --port, another
     port is taken where 8000 is in use.
     """
-    set_up_logging(options["verbose"])
+    set_up_logging(options["log_level"] or "info")
     with _log(options) as url:
         settings = settings_of(url, options)
         if ctx.get_parameter_source("port") is ParameterSource.DEFAULT:

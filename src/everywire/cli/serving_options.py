@@ -1,136 +1,123 @@
-"""The options that start a server, and the settings they make; `serve` and `demo` share them."""
+"""The options that start a server, and the layer of settings they make.
+
+`serve`, `demo` and `config` share them. No option has a default of its own: what is not typed says
+nothing, and leaves the setting to the environment, the file and the default.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
-from everywire.core.errors import RequestError, UsageError
 from everywire.core.limits import Limits
-from everywire.core.rules import ChannelRule, LogRetention, Rules
+from everywire.server.configuration import Sources, load
+from everywire.server.configuration.environment import FILE_VARIABLE
+from everywire.server.configuration.layers import Layer
+from everywire.server.configuration.origins import DEFAULT, Entry, Origin
+from everywire.server.configuration.origins import Path as SettingPath
+from everywire.server.configuration.rule_text import parse_rule
+from everywire.server.configuration.schema import CHANNELS, Setting, find
+from everywire.server.configuration.values import convert, toml_value
 from everywire.server.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_AMOUNT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)")
-_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_BYTES: Final = {"": 1, "b": 1, "k": 1024, "kb": 1024, "kib": 1024}
-_BYTES.update({"m": 1024**2, "mb": 1024**2, "mib": 1024**2})
-_BYTES.update({"g": 1024**3, "gb": 1024**3, "gib": 1024**3})
+DEFAULT_FILE: Final = Path("everywire.toml")
 
 
-class _Amount(click.ParamType[float]):
-    def __init__(self, name: str, units: dict[str, int], example: str) -> None:
+class _Checked(click.ParamType[str]):
+    """A text that stands for something; it stays a text, as the other layers have it.
+
+    Args:
+        name: What click calls it.
+        check: Raises ValueError where it stands for nothing.
+    """
+
+    def __init__(self, name: str, check: Callable[[str], object]) -> None:
         self.name = name
-        self._units = units
-        self._example = example
+        self._check = check
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, int | float):
-            return float(value)
-        found = _AMOUNT.fullmatch(str(value).strip())
-        unit = self._units.get(found[2].lower()) if found else None
-        if found is None or unit is None or float(found[1]) <= 0:
-            self.fail(f"{value!r} is no {self.name}; write for example {self._example}", param, ctx)
-        return float(found[1]) * unit
-
-
-DURATION: Final = _Amount("duration", _SECONDS, "90s, 15m, 12h or 7d")
-SIZE: Final = _Amount("size", _BYTES, "64k, 256M or 1G")
-
-_RULE_VALUES: Final[dict[str, Callable[[str], Any]]] = {
-    "count": int,
-    "age": lambda text: DURATION.convert(text, None, None),
-    "size": lambda text: int(SIZE.convert(text, None, None)),
-    "slow": str,
-    "linger": lambda text: DURATION.convert(text, None, None),
-}
-_RULE_FIELDS: Final = {
-    "count": "max_messages",
-    "age": "max_age",
-    "size": "max_bytes",
-    "slow": "slow",
-    "linger": "linger",
-}
-
-
-class _Rule(click.ParamType[ChannelRule]):
-    name = "rule"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> ChannelRule:
-        pattern, _, rest = str(value).partition(":")
-        settings: dict[str, Any] = {}
-        for part in rest.split(","):
-            key, _, text = part.strip().partition("=")
-            if key not in _RULE_FIELDS:
-                self.fail(
-                    f"{part.strip()!r}: a rule is PATTERN:KEY=VALUE,… with the keys "
-                    f"{', '.join(_RULE_FIELDS)}",
-                    param,
-                    ctx,
-                )
-            try:
-                settings[_RULE_FIELDS[key]] = _RULE_VALUES[key](text)
-            except ValueError:
-                self.fail(f"{key}={text!r} is no number", param, ctx)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            return ChannelRule(pattern, **settings)
-        except (UsageError, RequestError) as error:
+            self._check(value)
+        except ValueError as error:
             self.fail(str(error), param, ctx)
+        return value
 
 
-class _Limit(click.ParamType[tuple[str, float]]):
-    name = "limit"
+def _setting(*path: str) -> Setting:
+    setting = find(path)
+    assert setting is not None, path
+    return setting
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, float]:
-        name, _, text = str(value).partition("=")
+
+def _value(*path: str) -> _Checked:
+    """What a setting takes."""
+    setting = _setting(*path)
+    name = {"bytes": "size", None: "value"}.get(setting.unit, "duration")
+    return _Checked(name, lambda text: convert(setting, text, text=True))
+
+
+def _item(*path: str) -> _Checked:
+    """What a setting that is a list takes, one at a time."""
+    setting = _setting(*path)
+    return _Checked("item", lambda text: convert(setting, [text], text=False))
+
+
+def _check_limit(text: str) -> None:
+    name, _, value = text.partition("=")
+    setting = find(("limits", name))
+    if setting is None:
         names = [field.name for field in fields(Limits)]
-        if name not in names:
-            near = get_close_matches(name, names, n=1)
-            guess = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-            self.fail(f"{name!r} is no limit: {guess}", param, ctx)
-        whole = isinstance(getattr(Limits(), name), int)
-        try:
-            number = int(text) if whole else float(text)
-        except ValueError:
-            number = -1
-        if number < 0:
-            self.fail(f"{name} is a number from 0, not {text!r}", param, ctx)
-        return name, number
+        near = get_close_matches(name, names, n=1)
+        guess = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+        raise ValueError(f"{name!r} is no limit: {guess}")
+    try:
+        convert(setting, value, text=True)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+
+
+def _usual(name: str) -> str:
+    setting = _setting(name)
+    return f"  [default: {toml_value(setting, setting.default)}]".replace('"', "")
 
 
 _OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
-    click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+    click.option(
+        "--host", type=_value("host"), help="Address to listen on." + _usual("host"), metavar="TEXT"
+    ),
     click.option(
         "--port",
-        type=click.IntRange(0, 65535),
-        default=8000,
-        show_default=True,
-        help="Port to listen on; 0: any that is free.",
+        type=_value("port"),
+        metavar="N",
+        help="Port to listen on; 0: any that is free." + _usual("port"),
     ),
     click.option(
         "--log",
+        type=_value("log"),
         metavar="URL",
         help="Where messages are kept: sqlite:PATH (PATH?synchronous=normal trades the last "
         "moments before a power cut for speed), or memory:.",
     ),
-    click.option("--keep-age", type=DURATION, help="How long messages are kept."),
-    click.option("--keep-size", type=SIZE, help="How much is kept in all; the oldest goes first."),
+    click.option(
+        "--keep-age", type=_value("retention", "max_age"), help="How long messages are kept."
+    ),
+    click.option(
+        "--keep-size",
+        type=_value("retention", "max_bytes"),
+        help="How much is kept in all; the oldest goes first.",
+    ),
     click.option(
         "--rule",
         "rules",
-        type=_Rule(),
+        type=_Checked("rule", parse_rule),
         multiple=True,
         metavar="PATTERN:KEY=VALUE,…",
         help="What holds for channels: count=N, age=, size= (kept of each), slow=lossless|latest|"
@@ -139,14 +126,15 @@ _OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
     click.option(
         "--limit",
         "limits",
-        type=_Limit(),
+        type=_Checked("limit", _check_limit),
         multiple=True,
         metavar="NAME=N",
-        help="Change a limit, such as max_data_bytes. May be repeated.",
+        help="Change a limit, such as max_data_bytes=1MiB. May be repeated.",
     ),
     click.option(
         "--allowed-host",
         "allowed_hosts",
+        type=_item("allowed_hosts"),
         multiple=True,
         metavar="NAME",
         help="A name this server is reached by, as in the Host header. May be repeated.",
@@ -154,27 +142,66 @@ _OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
     click.option(
         "--allowed-origin",
         "allowed_origins",
+        type=_item("allowed_origins"),
         multiple=True,
         metavar="ORIGIN",
         help="A web page's origin that may use this server, as https://app.example. "
         "May be repeated.",
     ),
     click.option(
-        "--open",
+        "--open/--no-open",
         "open_",
-        is_flag=True,
+        default=None,
         help="Listen beyond this machine although everybody may do everything.",
     ),
-    click.option("--deflate", is_flag=True, help="Offer permessage-deflate on WebSockets."),
+    click.option(
+        "--deflate/--no-deflate", default=None, help="Offer permessage-deflate on WebSockets."
+    ),
+    click.option(
+        "--drain-seconds",
+        type=_value("drain_seconds"),
+        help="The time over which a stop sends clients away." + _usual("drain_seconds"),
+    ),
+    click.option(
+        "--drain-retry",
+        "drain_retry_ms",
+        type=_value("drain_retry_ms"),
+        help="The longest that they are told to wait after that." + _usual("drain_retry_ms"),
+    ),
     click.option(
         "--stop-seconds",
-        type=click.FloatRange(1),
-        default=10.0,
-        show_default=True,
-        help="The longest that an orderly stop takes.",
+        type=_value("stop_seconds"),
+        help="The longest that an orderly stop takes." + _usual("stop_seconds"),
     ),
-    click.option("-v", "--verbose", is_flag=True, help="Say more on stderr."),
+    click.option("-v", "--verbose", "log_level", flag_value="debug", help="Say more on stderr."),
 )
+
+FLAGS: Final[Mapping[SettingPath, tuple[str, str]]] = {
+    ("host",): ("host", "--host"),
+    ("port",): ("port", "--port"),
+    ("log",): ("log", "--log"),
+    ("retention", "max_age"): ("keep_age", "--keep-age"),
+    ("retention", "max_bytes"): ("keep_size", "--keep-size"),
+    ("allowed_hosts",): ("allowed_hosts", "--allowed-host"),
+    ("allowed_origins",): ("allowed_origins", "--allowed-origin"),
+    ("open",): ("open_", "--open"),
+    ("deflate",): ("deflate", "--deflate"),
+    ("drain_seconds",): ("drain_seconds", "--drain-seconds"),
+    ("drain_retry_ms",): ("drain_retry_ms", "--drain-retry"),
+    ("stop_seconds",): ("stop_seconds", "--stop-seconds"),
+    ("log_level",): ("log_level", "--verbose"),
+}
+"""For each setting with an option of its own: click's name for it, and how it is typed. Limits and
+rules are typed with ``--limit`` and ``--rule``."""
+
+
+def option_of(path: SettingPath) -> str:
+    """How a setting is typed; empty: it cannot be."""
+    if path[0] == "limits":
+        return "--limit"
+    if path[0] == CHANNELS:
+        return "--rule"
+    return FLAGS[path][1] if path in FLAGS else ""
 
 
 def serving_options(command: F) -> F:
@@ -184,25 +211,55 @@ def serving_options(command: F) -> F:
     return command
 
 
-def settings_of(default_log: str, options: dict[str, Any]) -> Settings:
-    """The settings that options stand for."""
-    log: str = options["log"] or default_log
-    kept: dict[str, Any] = {}
-    if options["keep_age"] is not None:
-        kept["max_age"] = options["keep_age"]
-    if options["keep_size"] is not None:
-        kept["max_bytes"] = int(options["keep_size"])
-    defaults = LogRetention(3600, 256 * 1024**2) if log == "memory:" else LogRetention()
-    return Settings(
-        host=options["host"],
-        port=options["port"],
-        log=log,
-        retention=replace(defaults, **kept),
-        rules=Rules(options["rules"]),
-        limits=replace(Limits(), **dict(options["limits"])),
-        allowed_hosts=options["allowed_hosts"],
-        allowed_origins=options["allowed_origins"],
-        open=options["open_"],
-        stop_seconds=options["stop_seconds"],
-        deflate=options["deflate"],
-    )
+def config_option(command: F) -> F:
+    """Which file settings are read from."""
+    return click.option(
+        "--config",
+        "file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        envvar=FILE_VARIABLE,
+        show_envvar=True,
+        help=f"The file of settings.  [default: {DEFAULT_FILE}, where there is one]",
+    )(command)
+
+
+def flags_of(options: Mapping[str, Any]) -> Layer:
+    """What was typed, as a layer of settings."""
+    layer = Layer(text=True)
+    for path, (destination, flag) in FLAGS.items():
+        value = options[destination]
+        if value is not None and value != ():
+            layer.entries.append(Entry(path, value, Origin("flag", flag)))
+    for limit in options["limits"]:
+        name, _, value = limit.partition("=")
+        layer.entries.append(Entry(("limits", name), value, Origin("flag", "--limit")))
+    layer.add_rules(options["rules"], Origin("flag", "--rule"))
+    return layer
+
+
+def sources_of(file: Path | None, options: Mapping[str, Any]) -> Sources:
+    """The sources of a server: a file, the environment, what was typed.
+
+    Args:
+        file: The file that was asked for; None: the usual one, where there is one.
+        options: As click has them.
+    """
+    if file is None and DEFAULT_FILE.exists():
+        file = DEFAULT_FILE
+    return Sources(file, os.environ, flags_of(options))
+
+
+def settings_of(default_log: str, options: Mapping[str, Any]) -> Settings:
+    """The settings that options alone stand for.
+
+    Args:
+        default_log: Where messages are kept if nothing is said.
+        options: As click has them.
+
+    Raises:
+        ConfigurationError: They contradict each other.
+    """
+    flags = flags_of(options)
+    flags.entries.insert(0, Entry(("log",), default_log, DEFAULT))
+    return load(Sources(flags=flags)).settings

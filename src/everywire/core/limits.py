@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from everywire.core.units import Bytes, Count, Seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -20,8 +22,12 @@ class Limits:
         max_body_bytes: Body of an HTTP request; only a list of messages needs so much.
         max_batch: Messages in one list.
         max_channels: Channels and patterns that one connection may hear (Centrifugo 128).
-        max_connections_per_address: Connections from one IP address; loopback is not counted.
-        max_connections: Connections in all; more are refused for load.
+        max_connections_per_address: Connections from one IP address, whether or not they have asked
+            for something; loopback is not counted. Of IPv6 the first 64 bits are the address.
+        max_connections: WebSockets, streams and polls in all; more are refused for load.
+        max_connects_per_second_per_address: How often an IP address may connect, on average; ten
+            seconds' worth at once, loopback not counted, 0 any number.
+        max_connects_per_second: The same of all addresses together.
         max_head_bytes: Request line and headers.
         max_headers: Headers of a request.
         max_publishes_in_flight: Publishes of one connection that the log has not answered yet;
@@ -32,6 +38,9 @@ class Limits:
         max_ref_bytes: A ``ref`` that is a string.
         max_event_bytes: The name of an event.
         max_meta_bytes: ``meta``, encoded.
+        max_channel_keys: Keys of a channel that hold a message (keyed state).
+        max_state_bytes: Bytes of the newest messages of all keys, which retention does not take.
+        max_leases: Leases held at once; each that is not renewed publishes its will.
         max_wait: Seconds that a poll is held at most.
         max_poll_messages: Messages in one answer.
         default_poll_messages: The same where no ``limit`` is given.
@@ -43,32 +52,37 @@ class Limits:
         close_timeout: Seconds that the peer of a closing WebSocket has to answer.
     """
 
-    max_data_bytes: int = 64 * 1024
-    max_frame_bytes: int = 0
-    max_fragments: int = 1024
-    max_body_bytes: int = 8 * 1024 * 1024
-    max_batch: int = 1000
-    max_channels: int = 1000
-    max_connections_per_address: int = 1000
-    max_connections: int = 1_000_000
-    max_head_bytes: int = 32 * 1024
-    max_headers: int = 100
-    max_publishes_in_flight: int = 256
-    max_bytes_in_flight: int = 1024 * 1024
-    max_open_batch_bytes: int = 16 * 1024 * 1024
-    max_key_bytes: int = 200
-    max_ref_bytes: int = 200
-    max_event_bytes: int = 100
-    max_meta_bytes: int = 1024
-    max_wait: float = 30.0
-    max_poll_messages: int = 1000
-    default_poll_messages: int = 100
-    crowd_polls: int = 2000
-    crowd_linger: float = 0.05
-    head_timeout: float = 10.0
-    body_timeout: float = 30.0
-    idle_timeout: float = 75.0
-    close_timeout: float = 5.0
+    max_data_bytes: Bytes = 64 * 1024
+    max_frame_bytes: Bytes = 0
+    max_fragments: Count = 1024
+    max_body_bytes: Bytes = 8 * 1024 * 1024
+    max_batch: Count = 1000
+    max_channels: Count = 1000
+    max_connections_per_address: Count = 1000
+    max_connections: Count = 1_000_000
+    max_connects_per_second_per_address: Count = 100
+    max_connects_per_second: Count = 2000
+    max_head_bytes: Bytes = 32 * 1024
+    max_headers: Count = 100
+    max_publishes_in_flight: Count = 256
+    max_bytes_in_flight: Bytes = 1024 * 1024
+    max_open_batch_bytes: Bytes = 16 * 1024 * 1024
+    max_key_bytes: Bytes = 200
+    max_ref_bytes: Bytes = 200
+    max_event_bytes: Bytes = 100
+    max_meta_bytes: Bytes = 1024
+    max_channel_keys: Count = 100_000
+    max_state_bytes: Bytes = 256 * 1024 * 1024
+    max_leases: Count = 100_000
+    max_wait: Seconds = 30.0
+    max_poll_messages: Count = 1000
+    default_poll_messages: Count = 100
+    crowd_polls: Count = 2000
+    crowd_linger: Seconds = 0.05
+    head_timeout: Seconds = 10.0
+    body_timeout: Seconds = 30.0
+    idle_timeout: Seconds = 75.0
+    close_timeout: Seconds = 5.0
 
     @property
     def frame_bytes(self) -> int:

@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
-from everywire.core.errors import LogUnavailable, RequestError
+from everywire.core.errors import LogUnavailable
 from everywire.core.hub import Delivery, Hub
 from everywire.core.messages import Message
+from everywire.core.rules import Rules
 from everywire.core.subscriptions import Subscriber
-from everywire.core.wheel import Timer, Wheel
+from everywire.core.wheel import Timed, Timer, Wheel
 from everywire.logs.base import Log, LogSettings
 from everywire.logs.opening import open_log
 from everywire.server.catch_up import CatchUp
+from everywire.server.counters import Counters
+from everywire.server.descriptors import Descriptors
+from everywire.server.door import Door, counted_as, too_many_connections
 from everywire.server.poll_formats import PollFormats
-from everywire.server.poll_pages import PollPages
 from everywire.server.publishing import Publishing
 from everywire.server.settings import Settings
-from everywire.server.trust import Trust, is_loopback
+from everywire.server.shared_pages import SharedPages
+from everywire.server.trust import Trust
+from everywire.wires.known_queries import KnownQueries
 
 logger = logging.getLogger("everywire.server")
 
@@ -48,7 +54,12 @@ class Node:
         clock: Microseconds since the epoch.
 
     Attributes:
+        counters: What happened so far.
         draining: True once clients are being sent away.
+        drained_at: When the last of them will have been, by `time`.
+        door: Counts connections, where the HTTP protocol is ours.
+        descriptors: Watches over the file descriptors.
+        keeps_alive: Whether accepted sockets have TCP keepalive already, from who listens.
         polls_waiting: How many polls listen.
     """
 
@@ -57,7 +68,15 @@ class Node:
         self.limits = settings.limits
         self.clock = clock
         self.trust = Trust(settings)
+        # Its own: the log goes by the rules that it was opened with.
+        self.rules = Rules(settings.rules.rules[:-1])
+        self.queries = KnownQueries(settings.limits)
+        self.counters = Counters()
+        self.door = Door(self)
+        self.descriptors = Descriptors(self)
+        self.keeps_alive = False
         self.draining = False
+        self.drained_at = 0.0
         self.polls_waiting = 0
         self._sessions: dict[Drainable, None] = {}
         self._addresses: dict[str, int] = {}
@@ -85,12 +104,13 @@ class Node:
             ),
         )
         await self.log.open(self)
-        self.hub = Hub(self.log.head(), self.settings.rules)
-        self.catch_up = CatchUp(self.log, self.hub, loop.call_soon)
+        self.hub = Hub(self.log.head(), self.rules)
+        self.pages = SharedPages(self.log)
+        self.catch_up = CatchUp(self.log, self.hub, self.pages, loop.call_soon)
         self.poll_formats = PollFormats(self.hub)
-        self.poll_pages = PollPages(self.log)
         self.publishing = Publishing(self.log, self.hub, self.clock, self.write)
         self.catch_up.start()
+        self.descriptors.start()
         self._log_timer = Timer(self._tick_log)
         self.after(LOG_TICK, self._log_timer)
 
@@ -99,6 +119,18 @@ class Node:
         self.wheel.cancel(self._log_timer)
         await self.catch_up.stop()
         await self.log.close()
+
+    def reload(self, settings: Settings) -> None:
+        """Go by other settings from now on.
+
+        What the log was opened with stays as it was, and so do connections that are open where
+        they keep a limit; `configuration.reloading` says which settings hold at once.
+        """
+        self.settings = settings
+        self.limits = settings.limits
+        self.trust = Trust(settings)
+        self.queries = KnownQueries(settings.limits)
+        self.rules.replace(settings.rules.rules[:-1])
 
     @property
     def ready(self) -> str | None:
@@ -115,7 +147,7 @@ class Node:
         except Exception:
             logger.exception("a batch could not be delivered; who hears it reads it from the log")
             self.hub.position = messages[-1].id
-            self._forget_pages()
+            self.pages.forget()
             for subscriber in self.hub.set_back(before):
                 self._loop.call_soon(subscriber.owner.set_back)
             return
@@ -125,11 +157,11 @@ class Node:
         """Everything up to a position was handed over."""
         if position > self.hub.position:
             self.hub.position = position
-            self._forget_pages()
+            self.pages.forget()
 
     def write(self, delivery: Delivery) -> None:
         """Carry out what the hub decided."""
-        self._forget_pages()
+        self.pages.forget()
         for data, subscribers in delivery.writes:
             for subscriber in subscribers:
                 try:
@@ -141,11 +173,6 @@ class Node:
         for channel, subscribers in delivery.ended:
             for subscriber in subscribers:
                 subscriber.owner.channel_ended(channel)
-
-    def _forget_pages(self) -> None:
-        """The log has moved: pages shared so far end too early."""
-        self.catch_up.forget_pages()
-        self.poll_pages.forget()
 
     def crowd_linger(self) -> float:
         """Seconds that polls linger by themselves, because so many wait.
@@ -212,37 +239,63 @@ class Node:
         if len(self._sessions) >= self.limits.max_connections:
             raise LogUnavailable(f"the server holds {self.limits.max_connections} connections")
         most = self.limits.max_connections_per_address
-        if self._addresses.get(peer, 0) >= most and not is_loopback(peer):
-            raise RequestError(
-                "too_many_connections", f"an address may have {most} connections open"
-            )
+        address = counted_as(peer)
+        if address and self._addresses.get(address, 0) >= most:
+            raise too_many_connections(most)
 
     def enter(self, session: Drainable, peer: str) -> None:
         """Count a session."""
         self._sessions[session] = None
-        self._addresses[peer] = self._addresses.get(peer, 0) + 1
+        address = counted_as(peer)
+        self._addresses[address] = self._addresses.get(address, 0) + 1
 
     def exit(self, session: Drainable, peer: str) -> None:
         """Forget a session; a second time does nothing."""
         if session not in self._sessions:
             return
         del self._sessions[session]
-        left = self._addresses[peer] - 1
+        address = counted_as(peer)
+        left = self._addresses[address] - 1
         if left:
-            self._addresses[peer] = left
+            self._addresses[address] = left
         else:
-            del self._addresses[peer]
+            del self._addresses[address]
 
     @property
     def connections(self) -> int:
         """How many sessions there are."""
         return len(self._sessions)
 
-    def drain(self) -> None:
-        """Send every client away, in an orderly way."""
+    def begin_drain(self) -> list[Drainable]:
+        """Take no more clients; returns those who are to be sent away."""
         self.draining = True
-        for session in list(self._sessions):
+        return list(self._sessions)
+
+    def send_away(self, session: Drainable) -> None:
+        """Send a client away in an orderly way, if it has not gone by itself."""
+        if session not in self._sessions:
+            return
+        self.counters.clients_sent_away += 1
+        try:
             session.drain()
+        except Exception:
+            logger.exception("a client could not be sent away")
+
+    def drain(self) -> None:
+        """Send every client away at once (`draining.Drain` takes its time)."""
+        self.drained_at = self.time()
+        for session in self.begin_drain():
+            self.send_away(session)
+
+    def come_back_ms(self) -> int:
+        """When a client that is sent away is told to come back: after the drain, at random.
+
+        Not at once, even then: an EventSource keeps to what it was told, and would knock without
+        end at the door of a server that takes a moment to start.
+        """
+        longest = self.settings.drain_retry_ms
+        rest = max(0.0, self.drained_at - self.time())
+        return int(rest * 1000) + random.randint(longest // 4, longest)
 
     # Time
 
@@ -250,7 +303,7 @@ class Node:
         """Seconds of the clock that `after` goes by."""
         return self._loop.time()
 
-    def after(self, seconds: float, timer: Timer) -> None:
+    def after(self, seconds: float, timer: Timed) -> None:
         """Start a timer, or start it anew."""
         self.wheel.start(timer, self._loop.time() + seconds)
         if not self._wheel_running:
@@ -260,7 +313,7 @@ class Node:
     def _turn_wheel(self) -> None:
         for timer in self.wheel.turn(self._loop.time()):
             try:
-                timer.action()
+                timer.due()
             except Exception:
                 logger.exception("a timer failed")
         self._wheel_running = len(self.wheel) > 0
@@ -269,7 +322,8 @@ class Node:
 
     def _tick_log(self) -> None:
         self.log.tick()
-        self._forget_pages()
+        self.descriptors.tick()
+        self.pages.forget()
         self.catch_up.retry()
         self.after(LOG_TICK, self._log_timer)
 
