@@ -27,6 +27,7 @@ class KeptMachine(RuleBasedStateMachine):
         super().__init__()
         self.kept = Kept()
         self.model: list[Message] = []
+        self.aside: list[Message] = []
         self.next = 1
         # Packed all the time, which else takes a thousand messages.
         self.pack_from, kept_module._PACK_FROM = kept_module._PACK_FROM, 3  # type: ignore[misc]
@@ -53,15 +54,34 @@ class KeptMachine(RuleBasedStateMachine):
             assert self.kept.drop_oldest_of(channel) is mine[0]
             self.model.remove(mine[0])
 
-    @rule(channel=st.sampled_from(CHANNELS), back=st.integers(0, 5))
-    def drop_upto(self, channel: str, back: int) -> None:
-        self.kept.drop_upto(channel, self.next - back)
-        self.model = [m for m in self.model if m.channel != channel or m.id > self.next - back]
+    @rule(channel=st.sampled_from(CHANNELS))
+    def set_aside(self, channel: str) -> None:
+        mine = [m for m in self.model if m.channel == channel]
+        if mine:
+            self.kept.set_aside(channel)
+            self.model.remove(mine[0])
+            self.aside.append(mine[0])
+
+    @rule(channel=st.sampled_from(CHANNELS), number=st.integers(0, 12))
+    def drop_aside(self, channel: str, number: int) -> None:
+        found = [m for m in self.aside if (m.channel, m.id) == (channel, number)]
+        assert self.kept.drop_aside(channel, number) is (found[0] if found else None)
+        self.aside = [m for m in self.aside if m not in found]
+
+    @rule(channel=st.sampled_from(CHANNELS), back=st.integers(1, 12))
+    def drop(self, channel: str, back: int) -> None:
+        gone = (channel, self.next - back)
+        self.kept.drop(*gone)
+        self.model = [m for m in self.model if (m.channel, m.id) != gone]
+        self.aside = [m for m in self.aside if (m.channel, m.id) != gone]
 
     @rule(now=st.integers(1, 9))
     def drop_expired(self, now: int) -> None:
-        self.kept.drop_expired(now)
-        self.model = [m for m in self.model if not 0 < m.expires <= now]
+        dropped = self.kept.drop_expired(now)
+        gone = [m for m in (*self.model, *self.aside) if 0 < m.expires <= now]
+        assert sorted(m.id for m in dropped) == sorted(m.id for m in gone)
+        self.model = [m for m in self.model if m not in gone]
+        self.aside = [m for m in self.aside if m not in gone]
 
     @rule(
         channels=st.lists(st.sampled_from((*CHANNELS, "none")), max_size=4, unique=True),
@@ -72,22 +92,32 @@ class KeptMachine(RuleBasedStateMachine):
         after = self.next - back
         heard = [
             m
-            for m in self.model
+            for m in self.everything()
             if m.id > after
             and (m.channel in channels or any(matches(p, m.channel) for p in patterns))
         ]
         assert list(self.kept.after(channels, patterns, after)) == heard
+
+    @rule(channel=st.sampled_from(CHANNELS), back=st.integers(0, 12))
+    def read_back(self, channel: str, back: int) -> None:
+        shelf = self.kept.shelves.get(channel)
+        before = self.next - back
+        mine = [m for m in self.everything() if m.channel == channel and m.id < before]
+        assert list(() if shelf is None else shelf.before(before)) == mine[::-1]
+
+    def everything(self) -> list[Message]:
+        return sorted((*self.model, *self.aside), key=lambda m: m.id)
 
     @invariant()
     def counts_agree(self) -> None:
         assert self.kept.count == len(self.model)
         assert self.kept.size == sum(m.size for m in self.model)
         assert self.kept.oldest() is (self.model[0] if self.model else None)
-        assert set(self.kept.shelves) == {m.channel for m in self.model}
+        assert set(self.kept.shelves) == {m.channel for m in self.everything()}
         for name, shelf in self.kept.shelves.items():
             mine = [m for m in self.model if m.channel == name]
             assert (len(shelf), shelf.size) == (len(mine), sum(m.size for m in mine))
-            assert shelf.oldest() is mine[0]
+            assert not mine or shelf.oldest() is mine[0]
 
 
 TestKept = KeptMachine.TestCase

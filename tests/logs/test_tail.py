@@ -70,7 +70,7 @@ def test_it_is_bounded_by_bytes() -> None:
 def test_what_was_trimmed_is_gone_and_told() -> None:
     tail = Tail(0, BIRTH - 1)
     tail.add([message(200), message(201, "b.1"), message(202)])
-    tail.trim({"a": 200}, BIRTH - 1)
+    tail.trim({"a": [200]}, {"a": 200}, BIRTH - 1)
     page = ask(tail, "a", "b.1", after=150)
     assert page is not None
     assert page.items[0] == Gap("a", 150, 201, "trimmed")  # type: ignore[attr-defined]
@@ -82,7 +82,8 @@ def test_it_is_bounded_by_watermarks() -> None:
     tail.add([message(150, "stays")])
     for position in range(200, 300):
         tail.add([message(position, f"c.{position}")])
-        tail.trim({f"c.{position - 5}": position - 5}, BIRTH - 1)
+        name = f"c.{position - 5}"
+        tail.trim({name: [position - 5]}, {name: position - 5}, BIRTH - 1)
         assert len(tail._watermarks) <= 10
     assert 280 < tail.floor < 295
     assert ask(tail, "c.294", after=tail.floor - 1) is None
@@ -98,7 +99,7 @@ def test_it_is_bounded_by_watermarks() -> None:
 def test_watermarks_below_its_floor_go_first() -> None:
     tail = Tail(0, BIRTH - 1, max_messages=3, max_marks=10)
     for position in range(200, 211):
-        tail.trim({f"c.{position}": position}, BIRTH - 1)
+        tail.trim({}, {f"c.{position}": position}, BIRTH - 1)
         if position < 210:
             tail.add([message(position)])
     assert tail.floor == 206
@@ -151,10 +152,10 @@ def test_it_answers_as_the_whole_log(
         elif what == "trim" and isinstance(with_what, str) and with_what in kept.shelves:
             lost = kept.drop_oldest_of(with_what)
             marks.raise_to(lost.channel, lost.id)
-            tail.trim({lost.channel: lost.id}, marks.floor)
+            tail.trim({lost.channel: [lost.id]}, {lost.channel: lost.id}, marks.floor)
         elif what == "raise" and isinstance(with_what, int):
             marks.forget_below(min(marks.floor + with_what, head))
-            tail.trim({}, marks.floor)
+            tail.trim({}, {}, marks.floor)
     openings = Openings(BIRTH)
     channels = tuple(name for name in names if "*" not in name)
     patterns = tuple(name for name in names if "*" in name)

@@ -39,7 +39,8 @@ class Draft(msgspec.Struct, gc=False):
         channel: A checked channel name.
         data: JSON, UTF-8 or bytes, as ``kind`` says; checked by `everywire.core.payload`.
         event: The publisher's name for it.
-        key: Names a piece of state; kept with the message.
+        key: Names a piece of state: the newest message of each channel and key is kept whatever the
+            retention. JSON ``null`` as data frees the key.
         meta: A flat JSON object of scalars, encoded, or None.
         ttl: Seconds after which it is gone, above 0; None: never by itself.
         final: The last message of its channel.
@@ -47,6 +48,8 @@ class Draft(msgspec.Struct, gc=False):
         echo: False: not to the connection that published it.
         connection: Public name of the connection that published it.
         user: The user who published it.
+        expected_id: Only with ``key``: append if the key's newest message has this position (0: it
+            has none), else ``conflict``.
     """
 
     channel: str
@@ -61,6 +64,12 @@ class Draft(msgspec.Struct, gc=False):
     echo: bool = True
     connection: str | None = None
     user: str | None = None
+    expected_id: int | None = None
+
+    @property
+    def frees(self) -> bool:
+        """Whether it frees its key, where it has one."""
+        return self.data == b"null" and self.kind is Kind.JSON
 
 
 class Message(msgspec.Struct, gc=False):

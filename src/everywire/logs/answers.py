@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from everywire.core.pages import Page, Query, build_page, known
 from everywire.core.positions import Openings
 from everywire.core.watermarks import Watermarks, trimmed_gaps
+from everywire.logs.holes import tell_holes
 from everywire.logs.kept import Kept
 
 
@@ -30,6 +31,9 @@ def answer(
     trimmed = trimmed_gaps(query.names, marks, watermarks.floor, query.after, query.waived)
     messages = kept.after(query.channels, query.patterns, query.after)
     page = build_page(query, messages, unknown, trimmed, now_ms, query.waived)
+    if trimmed:
+        least = watermarks.floor if query.after < watermarks.floor else 0
+        page = tell_holes(page, query, lambda name: max(watermarks.of(name, query.after), least))
     return waive(page, query, marks, watermarks.floor)
 
 

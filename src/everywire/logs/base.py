@@ -13,14 +13,21 @@ What every log promises:
   is not. ``advance(P)`` then says: everything up to P was handed over.
 * Nothing is trimmed that was not handed over. A trim writes the channel's watermark with it.
 * The order of the checks of an append: a known idempotency key answers the stored positions, even
-  after the channel ended; then an ended channel refuses.
+  after the channel ended; then an ended channel refuses; then ``expected_id``.
+* Keyed state (state.py): the newest message of each channel and key is kept whatever the retention.
+  It changes together with the append. A watermark stays the newest *lost* position, so below it
+  messages may be left; a read gives them in their order, each with a gap before it where something
+  may be missing (holes.py). An end frees no key.
+* Leases (leases.py): a will is appended once, as any publish is, and after a crash within a ttl of
+  the next opening. What one turn submits, appends and leases alike, happens in that order, so who
+  takes a lease first and then says that he is here leaves no trace of himself, whatever happens.
 
-All methods are called on the loop's thread. ``submit`` and ``recent`` are the hot ones and never
-wait; the others may. Only the clock of the settings may be called from a thread of the log.
+All methods are called on the loop's thread. ``submit``, ``renew`` and ``recent`` are the hot ones
+and never wait; the others may. Only the clocks of the settings may be called from a thread of the
+log. What brokers would do for keyed state and leases is in docs/decisions/0010.
 
-Reserved for later, in the places the design gives them: ``state`` (newest message per key) and
-``lease`` (drafts appended when it is not renewed), which presence is built on; ``bus`` (what goes
-between nodes at most once), which a log on one machine has no use for.
+Reserved for later: ``bus`` (what goes between nodes at most once), which a log on one machine has
+no use for.
 """
 
 from __future__ import annotations
@@ -34,14 +41,19 @@ from typing import Final, Protocol
 import msgspec
 
 from everywire.core.errors import EverywireError, RequestError
+from everywire.core.limits import Limits
 from everywire.core.messages import Draft, Message
-from everywire.core.pages import Page, Query
+from everywire.core.pages import PAGE_MESSAGES, Page, Query
 from everywire.core.positions import Openings
 from everywire.core.rules import LogRetention, Rules
 from everywire.core.watermarks import MAX_WATERMARKS
+from everywire.logs.leases import Lease, LeaseChange
+from everywire.logs.state import StatePage
 
 MAX_ENDED: Final = 1_000_000
 """Channels remembered as ended; the one that ended longest ago is forgotten first."""
+
+_LIMITS: Final = Limits()
 
 
 class Appended(msgspec.Struct, gc=False):
@@ -121,6 +133,10 @@ class LogSettings:
         soon: Runs a callback in the loop's next turn.
         max_watermarks: Watermarks kept; beyond them the lowest goes and raises the floor.
         max_ended: Channels remembered as ended; the one that ended longest ago is forgotten first.
+        max_channel_keys: Keys of a channel that may hold a message.
+        max_state_bytes: Bytes of all messages that keys hold.
+        max_leases: Leases held at once.
+        monotonic: A clock of leases, seconds, that does not jump or go back; None: ``now_us``.
     """
 
     now_us: Callable[[], int]
@@ -131,6 +147,15 @@ class LogSettings:
     max_waiting_bytes: int = 16 * 1024 * 1024
     max_watermarks: int = MAX_WATERMARKS
     max_ended: int = MAX_ENDED
+    max_channel_keys: int = _LIMITS.max_channel_keys
+    max_state_bytes: int = _LIMITS.max_state_bytes
+    max_leases: int = _LIMITS.max_leases
+    monotonic: Callable[[], float] | None = None
+
+    @property
+    def lease_clock(self) -> Callable[[], float]:
+        """The clock of leases."""
+        return self.monotonic or (lambda: self.now_us() / 1e6)
 
 
 class Log(ABC):
@@ -162,7 +187,9 @@ class Log(ABC):
     def submit(self, append: Append) -> None:
         """Append drafts; ``append.done`` gets the answer, at once or later.
 
-        It gets `Appended`, or RequestError ``conflict`` (a channel has ended), or LogUnavailable.
+        It gets `Appended`; or RequestError ``conflict`` (a channel has ended, or a key's newest
+        message is not the expected one) or ``too_large`` (a channel holds too many keys); or
+        LogUnavailable.
         """
 
     async def append(
@@ -171,7 +198,7 @@ class Log(ABC):
         """`submit`, awaited.
 
         Raises:
-            RequestError: ``conflict``.
+            RequestError: ``conflict`` or ``too_large``.
             LogUnavailable: Nothing was appended.
         """
         answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
@@ -243,6 +270,79 @@ class Log(ABC):
             LogUnavailable: The store did not answer.
         """
 
+    @abstractmethod
+    async def state(
+        self, channel: str, after: int = 0, upto: int | None = None, limit: int = PAGE_MESSAGES
+    ) -> StatePage:
+        """The newest message of each key of a channel, in position order.
+
+        A subscription from the answer's position goes on without a hole and without a repeat. For
+        a further page ask with ``after`` the last one's id, and ``upto`` the first page's
+        position: a key that has changed meanwhile is left out, and comes with the subscription.
+
+        Args:
+            channel: Its name.
+            after: Position, exclusive.
+            upto: Position, inclusive; None: the head.
+            limit: Messages, 1 to `PAGE_MESSAGES`; a page also ends at `PAGE_BYTES`.
+
+        Raises:
+            LogUnavailable: The store did not answer.
+        """
+
+    @abstractmethod
+    def submit_lease(self, change: LeaseChange) -> None:
+        """Begin, replace or give up a lease; ``change.done`` gets the answer, at once or later.
+
+        The old one holds until the log has the change, and does not run out before that.
+
+        Raises:
+            UsageError: Its id, ttl or will is none.
+        """
+
+    async def lease(self, lease_id: str, ttl: float, will: Sequence[Draft]) -> None:
+        """Have drafts appended if this is not renewed; replaces the lease of the same id.
+
+        Args:
+            lease_id: 1 to 200 bytes.
+            ttl: Seconds, above 0. It may run out as late as a `tick` comes.
+            will: At least one draft; each is appended by itself, in order.
+
+        Raises:
+            UsageError: One of these is not so.
+            LogUnavailable: There are too many leases, or the store did not take it.
+        """
+        await self._change_lease(lease_id, Lease(lease_id, ttl, tuple(will)))
+
+    async def release(self, lease_id: str) -> None:
+        """Give a lease up, without its will; nothing happens if there is none.
+
+        Raises:
+            LogUnavailable: The store did not take it, and the lease holds.
+        """
+        await self._change_lease(lease_id, None)
+
+    async def _change_lease(self, lease_id: str, lease: Lease | None) -> None:
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(error: EverywireError | None) -> None:
+            if answer.cancelled():
+                return
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(None)
+
+        self.submit_lease(LeaseChange(lease_id, lease, done))
+        await answer
+
+    @abstractmethod
+    def renew(self, lease_id: str) -> bool:
+        """Give a lease its whole ttl again; False: there is none, or it is running out.
+
+        Nothing is written: after an opening every lease has its whole ttl.
+        """
+
     def flush(self) -> None:
         """Hand over now what an append has put into the log in this turn.
 
@@ -252,7 +352,7 @@ class Log(ABC):
 
     @abstractmethod
     def tick(self) -> None:
-        """Retention, expiry, recovery. Called about once a second; does a small step."""
+        """Retention, expiry, leases, recovery. Called about once a second; does a small step."""
 
     async def settle(self) -> None:
         """Wait until what was submitted is answered and retention has nothing left to do.

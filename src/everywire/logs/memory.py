@@ -6,12 +6,14 @@ loop gathered. Every opening is a birth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from everywire.core.errors import EverywireError, LogUnavailable
 from everywire.core.messages import Message, message_from
-from everywire.core.pages import Page, Query
+from everywire.core.pages import PAGE_MESSAGES, Page, Query
 from everywire.core.positions import Openings, next_position
 from everywire.core.rules import LogRetention
 from everywire.core.watermarks import Watermarks
@@ -28,9 +30,13 @@ from everywire.logs.base import (
 )
 from everywire.logs.kept import Kept
 from everywire.logs.keys import Keys
+from everywire.logs.leases import RUN_OUT_STEP, LeaseChange, Leases
+from everywire.logs.state import MemoryState, StatePage, has_keys, plan
 
 DEFAULT_RETENTION: Final = LogRetention(max_age=3600, max_bytes=256 * 1024**2)
 TRIM_STEP: Final = 1000
+
+logger = logging.getLogger("everywire.log")
 
 
 class MemoryLog(Log):
@@ -46,6 +52,8 @@ class MemoryLog(Log):
         self._now_us = settings.now_us
         self._kept = Kept()
         self._keys = Keys(settings.key_window_ms)
+        self._state = MemoryState()
+        self._leases = Leases(settings.lease_clock, settings.max_leases)
         self._ended: dict[str, int] = {}
         self._batch: list[Message] = []
         self._sink: Sink | None = None
@@ -88,7 +96,7 @@ class MemoryLog(Log):
             raise LogUnavailable("the log is closed")
         now_us = self._now_us()
         now_ms = now_us // 1000
-        scope = append.scope
+        scope = None if append.key is None else append.scope
         if scope is not None:
             known = self._keys.find(scope, now_ms)
             if known is not None:
@@ -100,22 +108,39 @@ class MemoryLog(Log):
             if ended is not None:
                 raise ended_conflict(ended)
         first = next_position(self._given, now_us)
+        keyed = drafts[0].key is not None if len(drafts) == 1 else has_keys(drafts)
+        if keyed:
+            # Raises where it may not be; nothing has changed until here.
+            bounds = self._settings.max_channel_keys, self._settings.max_state_bytes
+            plan(drafts, first, now_ms, self._state, *bounds)
         if self._first:
             self._openings.note(self._given, first)
             self._first = False
         if not self._batch:
             self._settings.soon(self._flush)
-        for position, draft in enumerate(drafts, first):
+        position = first - 1
+        for draft in drafts:
+            position += 1
             message = message_from(draft, position, now_ms)
             self._kept.add(message)
             self._batch.append(message)
             if draft.final:
                 self._end(draft.channel, position)
-        self._given = first + len(drafts) - 1
-        positions = range(first, self._given + 1)
+        if keyed:
+            for draft, message in zip(drafts, self._batch[-len(drafts) :], strict=True):
+                if draft.key is not None:
+                    self._hold(draft.key, message, draft.frees)
+        self._given = position
+        positions = range(first, position + 1)
         if scope is not None:
             self._keys.store(scope, positions, now_ms)
         return Appended(positions)
+
+    def _hold(self, key: str, message: Message, frees: bool) -> None:
+        """Note the newest message of a key; what it held before may be lost with that."""
+        before = self._state.put(key, message, frees)
+        if before is not None and self._kept.drop_aside(before.channel, before.id) is not None:
+            self._lose(before)
 
     def _flush(self) -> None:
         batch = self._batch
@@ -162,20 +187,18 @@ class MemoryLog(Log):
 
     async def read_back(self, channel: str, before: int, after: int, limit: int) -> list[Message]:
         """The newest messages between two positions, newest first."""
+        return list(islice(self._back(channel, before, after), limit))
+
+    def _back(self, channel: str, before: int, after: int) -> Iterator[Message]:
         shelf = self._kept.shelves.get(channel)
         if shelf is None:
-            return []
+            return
         now_ms = self._now_us() // 1000
-        found: list[Message] = []
-        index = shelf.index_after(before - 1) - 1
-        while index >= shelf.start and len(found) < limit:
-            message = shelf.messages[index]
+        for message in shelf.before(min(before, self._handed_over + 1)):
             if message.id <= after:
-                break
-            if message.id <= self._handed_over and not 0 < message.expires <= now_ms:
-                found.append(message)
-            index -= 1
-        return found
+                return
+            if not 0 < message.expires <= now_ms:
+                yield message
 
     async def nth_last(self, channel: str, count: int) -> int:
         """The position to read after for the last messages."""
@@ -186,29 +209,69 @@ class MemoryLog(Log):
 
     async def status(self, channel: str) -> ChannelStatus:
         """What is known of a channel."""
-        kept = await self.read_back(channel, self._handed_over + 1, 0, self._kept.count)
-        last = kept[0].id if kept else max(self._watermarks.of(channel), self.ended(channel))
-        return ChannelStatus(last or None, kept[-1].id if kept else None, len(kept))
+        kept = list(self._back(channel, self._handed_over + 1, 0))
+        last = max(self._watermarks.of(channel), self.ended(channel))
+        if not kept:
+            return ChannelStatus(last or None, None, 0)
+        return ChannelStatus(max(last, kept[0].id), kept[-1].id, len(kept))
 
     async def watermarks(self, names: Iterable[str]) -> Mapping[str, int]:
         """The newest lost positions."""
         return self._watermarks.of_all(names)
 
+    async def state(
+        self, channel: str, after: int = 0, upto: int | None = None, limit: int = PAGE_MESSAGES
+    ) -> StatePage:
+        """The newest message of each key of a channel, in position order."""
+        upto = self._handed_over if upto is None else min(upto, self._handed_over)
+        return self._state.page(channel, after, upto, limit, self._now_us() // 1000)
+
+    def submit_lease(self, change: LeaseChange) -> None:
+        """Begin, replace or give up a lease, at once."""
+        if self._sink is None:
+            change.done(LogUnavailable("the log is closed"))
+            return
+        refused = self._leases.begin(change)
+        if refused is None:
+            self._leases.end(change, done=True)
+        change.done(refused)
+
+    def renew(self, lease_id: str) -> bool:
+        """Give a lease its whole ttl again."""
+        return self._leases.renew(lease_id)
+
+    def _run_out(self) -> None:
+        """Append the wills of leases that are due."""
+        if self._sink is None:
+            return
+        due = self._leases.run_out()
+        for lease in due:
+            self._leases.ran_out(lease, done=True)
+            for draft in lease.will:
+                try:
+                    self._append(Append((draft,), _nobody))
+                except EverywireError as error:
+                    logger.info("of the will of lease %r one was refused: %s", lease.id, error)
+        if len(due) == RUN_OUT_STEP:
+            self._settings.soon(self._run_out)
+
     def tick(self) -> None:
-        """Drop what has expired or is too old."""
+        """Drop what has expired or is too old; leases run out."""
         now_ms = self._now_us() // 1000
-        self._kept.drop_expired(now_ms)
+        for message in self._kept.drop_expired(now_ms):
+            self._state.discard(message)
         for channel in self._aged(now_ms):
             self._trim_channel(channel)
         self._trim_all(TRIM_STEP)
+        self._run_out()
 
     async def settle(self) -> None:
         """Hand over what waits, and trim to the end."""
-        self._flush()
         while True:
-            count = self._kept.count
+            self._flush()
+            before = self._kept.count, self._given
             self.tick()
-            if self._kept.count == count:
+            if before == (self._kept.count, self._given):
                 return
 
     def _aged(self, now_ms: int) -> list[str]:
@@ -220,6 +283,7 @@ class MemoryLog(Log):
             channel
             for channel, shelf in self._kept.shelves.items()
             if (age := rules.of(channel).max_age) is not None
+            and len(shelf)
             and shelf.oldest().ts < now_ms - age * 1000
         ]
 
@@ -234,9 +298,14 @@ class MemoryLog(Log):
             or (rule.max_bytes is not None and shelf.size > rule.max_bytes)
             or (too_old is not None and shelf.oldest().ts < too_old)
         ):
-            if not self._lose(shelf.oldest()):
+            oldest = shelf.oldest()
+            if oldest.id > self._handed_over:
                 return
-            self._kept.drop_oldest_of(channel)
+            if self._holds(oldest):
+                self._kept.set_aside(channel)
+            else:
+                self._lose(oldest)
+                self._kept.drop_oldest_of(channel)
 
     def _trim_all(self, most: int) -> None:
         """A bounded step of what the whole log's retention asks for, the oldest first."""
@@ -248,14 +317,28 @@ class MemoryLog(Log):
                 (limit is not None and kept.size > limit) or oldest.ts < too_old
             ):
                 return
-            if not self._lose(oldest):
+            if oldest.id > self._handed_over:
                 return
-            kept.drop_oldest()
+            if self._holds(oldest):
+                kept.set_aside(oldest.channel)
+            else:
+                self._lose(oldest)
+                kept.drop_oldest()
 
-    def _lose(self, message: Message) -> bool:
-        """Note a loss before it happens; not of what was not handed over yet."""
-        if message.id > self._handed_over:
-            return False
-        if not 0 < message.expires <= self._now_us() // 1000:
+    def _holds(self, message: Message) -> bool:
+        """Whether a message stays although it is its turn: it is the newest of its key."""
+        return message.key is not None and not self._expired(message) and self._state.holds(message)
+
+    def _lose(self, message: Message) -> None:
+        """Note that a message goes, before it does; what has expired is no loss."""
+        if not self._expired(message):
             self._watermarks.raise_to(message.channel, message.id)
-        return True
+        elif message.key is not None:
+            self._state.discard(message)
+
+    def _expired(self, message: Message) -> bool:
+        return 0 < message.expires <= self._now_us() // 1000
+
+
+def _nobody(_: Appended | EverywireError) -> None:
+    """A will has no publisher who waits for an answer."""

@@ -1,7 +1,8 @@
 """The newest messages of a log, in memory, shared by all who are only a little behind.
 
 For logs that keep their messages elsewhere. The tail holds every message above its floor, and
-every watermark above it, so it answers whoever goes on from there exactly as the log would. It
+every watermark above it, so it answers whoever goes on from there exactly as the log would; what
+goes from the log goes from it, and it need not know of keys, or of rules. It
 begins with what is read at opening (after a restart all clients come back at once), takes each
 batch as it is handed over, and is bounded by bytes, number and watermarks: letting go of the oldest
 raises the floor. A floor of 0 means that it holds all the log keeps, and so answers ``after=0``
@@ -71,17 +72,23 @@ class Tail:
                 return
             self.floor = oldest.id
 
-    def trim(self, marks: Mapping[str, int], log_floor: int) -> None:
+    def trim(
+        self, gone: Mapping[str, Iterable[int]], marks: Mapping[str, int], log_floor: int
+    ) -> None:
         """Let go of what the log has trimmed.
 
         Args:
+            gone: The positions that went, by channel.
             marks: The newest lost position of each channel that lost something.
             log_floor: The log's floor now.
         """
-        kept, watermarks = self._kept, self._watermarks
+        watermarks = self._watermarks
         watermarks.floor = max(watermarks.floor, log_floor)
+        for channel, positions in gone.items():
+            for position in positions:
+                if position > self.floor:
+                    self._kept.drop(channel, position)
         for channel, mark in marks.items():
-            kept.drop_upto(channel, mark)
             if mark > self.floor:
                 watermarks.raise_to(channel, mark)
         if len(watermarks) > self._max_marks:

@@ -21,6 +21,7 @@ from everywire.core.rules import ChannelRule, Rules
 from everywire.logs.sqlite.connecting import connect
 from logs.harness import Bench, draft, ids, put, read, read_all, submit
 from logs.sqlite.disks import PowerDisk
+from logs.sqlite.inside import check_counts
 
 pytestmark = pytest.mark.anyio
 
@@ -40,16 +41,20 @@ async def main(path, first):
     settings = LogSettings(
         lambda: time.time_ns() // 1000,
         loop.call_soon,
-        rules=Rules([ChannelRule("few", max_messages=5)]),
+        rules=Rules([ChannelRule("few", max_messages=5), ChannelRule("keyed", max_messages=2)]),
     )
     log = open_log(f"sqlite:{path}", settings)
     await log.open(Sink())
+    # First the lease, then what it takes back; both are of one transaction or in this order.
+    await log.lease("server", 2, [Draft("here", b"null", key="server")])
+    await log.append([Draft("here", b'"up"', key="server")])
     print("open", flush=True)
 
     async def publish(worker):
         number = first + worker
         while True:
             drafts = [Draft(f"c.{worker}", b"%d" % number), Draft("few", b"1")]
+            drafts += [Draft("keyed", b"%d" % number, key=f"k{worker}")]
             answer = await log.append(drafts, key=f"key-{number}")
             print(number, answer.positions[0], flush=True)
             log.tick()
@@ -91,9 +96,17 @@ async def test_killed_ten_times_while_publishing(sqlite: Bench) -> None:
         child.wait()
         asked = (max(acked, default=asked) // 8 + 8) * 8
 
-        log = await sqlite.open(rules=Rules([ChannelRule("few", max_messages=5)]))
+        rules = Rules([ChannelRule("few", max_messages=5), ChannelRule("keyed", max_messages=2)])
+        log = await sqlite.open(rules=rules)
         sqlite.clock.us = max(sqlite.clock.us, log.head())
         found = await everything(log)
+        # Of each worker that was answered the newest, or one that came after it.
+        held = {m.key: int(m.data) for m in (await log.state("keyed")).messages}
+        for worker in range(8):
+            answered = [number for number in acked if number % 8 == worker]
+            assert held.get(f"k{worker}", -1) >= max(answered, default=-1)
+        # Whoever died is gone a ttl after the opening, not before.
+        assert len((await log.state("here")).messages) == 1
         assert {number: found.get(number) for number in acked} == acked
         for number in range(asked):  # those that were never sent as well as those cut off
             worker = number % 8
@@ -105,7 +118,10 @@ async def test_killed_ten_times_while_publishing(sqlite: Bench) -> None:
                 assert again.positions[0] == found[number]
             acked[number] = again.positions[0]
         assert await everything(log) == acked
+        sqlite.clock.advance(2)
         await log.settle()
+        assert (await log.state("here")).messages == []
+        await check_counts(log)
         assert len((await read(log, "few", after=0)).messages) == 5
         await sqlite.close()
     assert connect(sqlite.path).execute("PRAGMA integrity_check").get == "ok"

@@ -66,6 +66,53 @@ async def test_a_full_disk_refuses_publishers_and_nothing_else(
     assert [level for level, _ in said] == [logging.ERROR, logging.WARNING]
 
 
+async def test_leases_hold_while_the_disk_fails(sqlite: Bench, disk: FaultyDisk) -> None:
+    log = await sqlite.open(sqlite=on(disk))
+    await log.lease("kept", 5, [draft("a", "kept")])
+    await log.lease("due", 1, [draft("a", "due", key="k")])
+    disk.fail("write")
+    for change in (log.lease("new", 5, [draft("a")]), log.release("kept")):
+        with pytest.raises(LogUnavailable, match="full"):
+            await change
+    with pytest.raises(LogUnavailable, match="full"):
+        await log.lease("kept", 9, [draft("a", "other")])
+    assert not log.renew("new")
+    sqlite.clock.advance(1)
+    for _ in range(2):
+        log.tick()
+        with pytest.raises(LogUnavailable):
+            await log.append([draft("a")])
+    assert sqlite.follower.messages == []
+    disk.mend()
+    log.tick()
+    await log.settle()
+    assert [m.data for m in sqlite.follower.messages] == [b"due"]
+    sqlite.clock.advance(4)
+    await log.settle()
+    assert [m.data for m in sqlite.follower.messages] == [b"due", b"kept"]
+    await check_counts(log)
+
+
+async def test_a_key_is_what_it_was_after_a_commit_that_failed(
+    sqlite: Bench, disk: FaultyDisk
+) -> None:
+    rules = Rules([ChannelRule("few", max_messages=1)])
+    log = await sqlite.open(sqlite=on(disk), rules=rules, max_channel_keys=1)
+    held = await put(log, "few", key="k")
+    await put(log, "few")
+    disk.fail("write")
+    for data in ("2", "null"):
+        with pytest.raises(LogUnavailable):
+            await log.append([draft("few", data, key="k", expected_id=held)])
+    disk.mend()
+    await log.settle()
+    await check_counts(log)
+    assert [m.id for m in (await log.state("few")).messages] == [held]
+    await log.append([draft("few", "null", key="k", expected_id=held), draft("few", key="l")])
+    await log.settle()
+    await check_counts(log)
+
+
 async def test_a_tick_finds_that_the_disk_works_again(sqlite: Bench, disk: FaultyDisk) -> None:
     log = await sqlite.open(sqlite=on(disk))
     disk.fail("write")

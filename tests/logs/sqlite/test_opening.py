@@ -19,6 +19,7 @@ from everywire.logs.sqlite import SqliteLog, connecting, opening, schema
 from everywire.logs.sqlite.connecting import check_version, connect
 from logs.harness import Bench, draft, ids, positions, put, put_all, read
 from logs.sqlite.disks import FaultyDisk
+from logs.sqlite.inside import check_counts
 
 pytestmark = pytest.mark.anyio
 
@@ -230,6 +231,39 @@ async def test_a_version_0_becomes_the_newest(sqlite: Bench) -> None:
     connection.close()
     log = await sqlite.open()
     assert ids(await read(log, "a", after=0)) == [position]
+
+
+async def test_a_file_of_version_1_gets_its_keyed_state(sqlite: Bench) -> None:
+    """It kept the keys with the messages, and had nothing else of keyed state."""
+    connection = connect(sqlite.path, create=True)
+    script = Path(__file__).with_name("version_1.sql").read_text(encoding="utf-8")
+    connection.execute(script).fetchall()
+    assert connection.execute("PRAGMA user_version").get == 1
+    connection.close()
+    first = 1_700_000_001_000_000
+    sqlite.clock.us = first + 1_000_000
+    rules = Rules([ChannelRule("few", max_messages=2)])
+    log = await sqlite.open(rules=rules)
+    everything = await read(log, "**", after=0)
+    assert ids(everything) == [first + n for n in (*range(8), *range(10, 14))]
+    page = await log.state("prices")
+    assert [(m.key, m.id - first) for m in page.messages] == [
+        ("MSFT", 1),
+        ("AAPL", 2),
+        ("TEXT", 5),
+        ("SHORT", 6),
+    ]
+    assert (page.messages[1].connection, page.messages[1].user) == ("c1", "u1")
+    assert [m.id - first for m in (await log.state("few")).messages] == [11]
+    assert await log.watermarks(["few"]) == {"few": first + 9}
+    assert (await log.append([draft("other")], key="idem")).duplicate
+    await check_counts(log)
+    await put_all(log, "few", "few")
+    assert next(m.id - first for m in (await read(log, "few", after=0)).messages) == 11
+    sqlite.clock.advance(60)
+    await log.settle()
+    assert len((await log.state("prices")).messages) == 3
+    await check_counts(log)
 
 
 async def test_an_older_version_goes_through_each_step_once(

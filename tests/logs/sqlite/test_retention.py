@@ -35,7 +35,13 @@ async def test_counts_stay_right_whatever_goes(sqlite: Bench) -> None:
         key_window_ms=5000,
     )
     for number in range(30):
-        drafts = [draft("few"), draft("small", "7" * 50), draft("aged", ttl=1)]
+        drafts = [
+            draft("few", key=f"k{number % 3}"),
+            draft("small", "7" * 50),
+            draft("small", "null" if number % 7 == 0 else "1", key=f"k{number % 4}", ttl=9),
+            draft("aged", ttl=1, key="k"),
+            draft("aged", key=f"{number % 5}", ttl=15),
+        ]
         await log.append([*drafts, draft(f"c.{number}", final=number % 3 == 0)], key=f"k{number}")
         if number % 4 == 0:
             await log.append([draft("few")] * 3, key=f"k{number % 8}")
@@ -47,6 +53,15 @@ async def test_counts_stay_right_whatever_goes(sqlite: Bench) -> None:
     await check_counts(log)
     assert await asked(log, "SELECT count(*) FROM messages") == 0
     assert await asked(log, "SELECT count(*) FROM keys") == 0
+    # What is newest of its key stays, set aside, unless it has expired.
+    assert await asked(log, "SELECT count(*), sum(free) FROM aside") == (3, 0)
+    assert await asked(log, "SELECT count(*) FROM state") == 3
+    assert await asked(log, "SELECT count(*) FROM channels") <= 3 + 2 + 1
+    await log.append([draft("few", "null", key=f"k{number}") for number in range(3)])
+    sqlite.clock.advance(100)
+    await log.settle()
+    await check_counts(log)
+    assert await asked(log, "SELECT count(*) FROM kept") == 0
     assert await asked(log, "SELECT count(*) FROM channels") <= 3 + 2
 
 

@@ -9,7 +9,8 @@ Two threads beside the loop's::
       │                  retention.py   small steps of trimming, each with its watermarks
     reader's thread    Reader (reading.py): a read-only connection; each answer from one snapshot
 
-``schema`` is the file's layout and its migrations, ``rows`` how a message becomes a row,
+``schema`` is the file's layout and its migrations, ``rows`` how a message becomes a row, ``state``
+and ``leases`` what is written of keyed state and of leases, ``queries`` what reading asks,
 ``connecting`` which SQLite is trusted and how it is opened, ``faults`` what its errors mean,
 ``lock`` keeps a second process out, ``worker`` is a thread that answers on the loop.
 

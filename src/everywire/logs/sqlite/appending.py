@@ -1,8 +1,11 @@
 """A batch of appends in one transaction.
 
 First every append is looked at, in order: a known idempotency key answers what is stored with it,
-even where the channel has ended since; then an ended channel refuses. What passes gets positions
-and becomes rows. So one append's conflict touches no other, and the rows go to SQLite in one call.
+even where the channel has ended since; then an ended channel refuses; then its keys are looked at.
+What passes gets positions and becomes rows. So one append's conflict touches no other, and the rows
+go to SQLite in one call.
+
+Changes of leases, and wills of those that run out, go with the appends, in the same order.
 """
 
 from __future__ import annotations
@@ -14,19 +17,29 @@ from typing import Final
 import apsw
 import msgspec
 
-from everywire.core.errors import EverywireError, LogUnavailable, RequestError
+from everywire.core.errors import EverywireError, LogUnavailable
 from everywire.core.messages import Draft, Message, message_from
 from everywire.core.positions import MAX_HOLES, Hole, next_position
 from everywire.logs.base import Append, Appended, ended_conflict, first_ended
 from everywire.logs.keys import Scope
+from everywire.logs.leases import Lease, LeaseChange
 from everywire.logs.sqlite import faults
 from everywire.logs.sqlite.channels import Channel
 from everywire.logs.sqlite.connecting import Connection
+from everywire.logs.sqlite.leases import take_out, write_change
 from everywire.logs.sqlite.rows import INSERT, Row, row_of
+from everywire.logs.sqlite.state import KeyChanges
 from everywire.logs.sqlite.store import Store
+from everywire.logs.state import has_keys
 
 MAX_KEYS_ON_DISK: Final = 10_000_000
 """Idempotency keys held within their window, about 1 GB; an append with one more is refused."""
+
+Item = Append | LeaseChange | Lease
+"""What a batch is made of; a lease by itself is one that runs out."""
+
+Answer = Appended | EverywireError | None
+"""What came of it; None: all is well, where there are no positions to tell."""
 
 logger = logging.getLogger("everywire.log")
 
@@ -40,7 +53,7 @@ class Committed(msgspec.Struct):
     """What came of a batch.
 
     Attributes:
-        answers: One an append, in order.
+        answers: One an item, in order.
         messages: Those that are new, in position order.
         head: The newest position.
         finals: Channels that ended, and the positions that ended them.
@@ -48,7 +61,7 @@ class Committed(msgspec.Struct):
         due: Retention or a checkpoint has something to do.
     """
 
-    answers: list[Appended | EverywireError]
+    answers: list[Answer]
     messages: list[Message]
     head: int
     finals: dict[str, int]
@@ -56,8 +69,8 @@ class Committed(msgspec.Struct):
     due: bool
 
 
-def commit(store: Store, appends: Sequence[Append]) -> Committed | LogUnavailable:
-    """Append a batch.
+def commit(store: Store, items: Sequence[Item]) -> Committed | LogUnavailable:
+    """Append a batch, and write what it changes of leases.
 
     Returns:
         What came of it; or, where nothing did, why.
@@ -65,7 +78,7 @@ def commit(store: Store, appends: Sequence[Append]) -> Committed | LogUnavailabl
     try:
         with store.transaction() as connection:
             batch = _Batch(store)
-            answers = [batch.take(append) for append in appends]
+            answers = [batch.take(item) for item in items]
             batch.write(connection)
             # Made before the commit, after which nothing may fail any more.
             committed = batch.committed(answers)
@@ -73,11 +86,11 @@ def commit(store: Store, appends: Sequence[Append]) -> Committed | LogUnavailabl
         return LogUnavailable(faults.sentence(error, store.path))
     except Exception as error:
         # Perhaps it is one of them that cannot be written; then it is refused alone.
-        if len(appends) > 1:
-            return _joined(store, [commit(store, (append,)) for append in appends])
+        if len(items) > 1:
+            return _joined(store, [commit(store, (item,)) for item in items])
         logger.exception("an append failed unexpectedly")
         return LogUnavailable(f"the log {store.path} failed unexpectedly: {error!r}")
-    committed.due = bool(store.over) or store.checkpoint_due or store.too_large
+    committed.due |= bool(store.over) or store.checkpoint_due or store.too_large
     return committed
 
 
@@ -115,7 +128,9 @@ class _Batch:
     __slots__ = (
         "_finals",
         "_first",
+        "_freed",
         "_hole",
+        "_key_changes",
         "_key_expiry",
         "_keys",
         "_messages",
@@ -136,11 +151,26 @@ class _Batch:
         self._rows: list[Row] = []
         self._messages: list[Message] = []
         self._keys: dict[Scope, range] = {}
+        self._key_changes: KeyChanges | None = None
         self._finals: dict[str, int] = {}
         self._hole: Hole | None = None
+        self._freed = False
 
-    def take(self, append: Append) -> Appended | EverywireError:
-        """Look at an append; give it positions if it can have them."""
+    def take(self, item: Item) -> Answer:
+        """Look at an item; give what is to be appended positions if it can have them."""
+        if isinstance(item, Append):
+            return self._take_append(item)
+        if isinstance(item, LeaseChange):
+            write_change(self._store, item)
+        else:
+            take_out(self._store, item)
+            for draft in item.will:
+                refused = self._stage_all((draft,))
+                if refused is not None:
+                    logger.info("of the will of lease %r one was refused: %s", item.id, refused)
+        return None
+
+    def _take_append(self, append: Append) -> Appended | EverywireError:
         scope = append.scope if append.key is not None else None
         if scope is not None:
             known = self._known(scope)
@@ -175,18 +205,33 @@ class _Batch:
         self._store.numbers.keys -= 1
         return None
 
-    def _stage_all(self, drafts: Sequence[Draft]) -> RequestError | None:
+    def _stage_all(self, drafts: Sequence[Draft]) -> EverywireError | None:
         if len(drafts) > 1:
             # All are looked at before any is staged.
             ended = first_ended(drafts, self._has_ended)
             if ended is not None:
                 return ended_conflict(ended)
+        if drafts[0].key is not None if len(drafts) == 1 else has_keys(drafts):
+            refused = self._take_keys(drafts)
+            if refused is not None:
+                return refused
         at_hand = self._store.channels
         for draft in drafts:
             channel = at_hand.get(draft.channel) or self._store.channel(draft.channel)
             if channel.ended:
                 return ended_conflict(draft.channel)
             self._stage(draft, channel)
+        return None
+
+    def _take_keys(self, drafts: Sequence[Draft]) -> EverywireError | None:
+        if len(drafts) == 1 and self._has_ended(drafts[0].channel):
+            return ended_conflict(drafts[0].channel)
+        if self._key_changes is None:
+            self._key_changes = KeyChanges(self._store)
+        try:
+            self._key_changes.take(drafts, self._next, self._now_ms)
+        except EverywireError as error:
+            return error
         return None
 
     def _has_ended(self, name: str) -> bool:
@@ -226,6 +271,8 @@ class _Batch:
                 ],
             )
             numbers.keys += len(self._keys)
+        if self._key_changes is not None:
+            self._freed = self._key_changes.write(connection)
         if self._finals:
             self._write_finals(connection)
         if numbers.opened:
@@ -267,7 +314,7 @@ class _Batch:
             (MAX_HOLES,),
         )
 
-    def committed(self, answers: list[Appended | EverywireError]) -> Committed:
+    def committed(self, answers: list[Answer]) -> Committed:
         """What came of it."""
         return Committed(
             answers,
@@ -275,5 +322,5 @@ class _Batch:
             self._store.numbers.head,
             self._finals,
             self._hole,
-            due=False,
+            due=self._freed,
         )

@@ -19,9 +19,12 @@ class Channel:
         rule: Its rule, if that limits number or bytes; else None.
         count: Messages kept, where its rule limits that.
         size: Their bytes, where its rule limits those.
+
+    Attributes:
+        keys: How many of its keys hold a message; None: not counted yet.
     """
 
-    __slots__ = ("count", "ended", "id", "rule", "size")
+    __slots__ = ("count", "ended", "id", "keys", "rule", "size")
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class Channel:
         self.rule = rule
         self.count = count
         self.size = size
+        self.keys: int | None = None
 
     def drop(self, count: int, size: int) -> None:
         """Count messages that went."""

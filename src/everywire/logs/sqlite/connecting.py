@@ -20,6 +20,8 @@ BUSY_MS: Final = 2000
 """How long another program that holds the file is waited for."""
 
 _CACHE_KIB: Final = 16 * 1024
+# Whoever catches up reads each page once, and the system has the file in memory too.
+_READ_CACHE_KIB: Final = 4 * 1024
 # After a long read the write-ahead log shrinks to this again.
 _WAL_LIMIT_BYTES: Final = 64 * 1024 * 1024
 _STATEMENTS: Final = 64
@@ -134,7 +136,8 @@ def connect_to_read(path: Path, vfs: str | None = None) -> Connection:
         apsw.Error: It cannot be opened.
     """
     connection = _open(path, apsw.SQLITE_OPEN_READONLY, vfs)
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}; PRAGMA query_only = on").fetchall()
+    settings = f"PRAGMA cache_size = -{_READ_CACHE_KIB}; PRAGMA query_only = on"
+    connection.execute(settings).fetchall()
     return connection
 
 

@@ -1,11 +1,11 @@
 """The log in one SQLite file, as the loop's thread sees it.
 
-An append waits in the open batch until the writer is free; then the whole batch is handed over,
-and what comes meanwhile is the next. When a batch returns, the next is handed over first, so that
-the writer works while this thread tells the follower, then the publishers.
+An append, or a change of a lease, waits in the open batch until the writer is free; then the whole
+batch is handed over, and what comes meanwhile is the next. When a batch returns, the next is handed
+over first, so that the writer works while this thread tells the follower, then the publishers.
 
-The head, the openings, what has ended and the recent tail are here; nothing on this thread ever
-waits for the disk.
+The head, the openings, what has ended, when leases are due and the recent tail are here; nothing
+on this thread ever waits for the disk.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from typing import Final, TypeVar
 
 from everywire.core.errors import EverywireError, LogUnavailable
 from everywire.core.messages import Message
-from everywire.core.pages import Page, Query, known
+from everywire.core.pages import PAGE_MESSAGES, Page, Query, known
 from everywire.core.positions import Openings
-from everywire.logs.base import Append, Appended, ChannelStatus, Log, LogSettings, Sink
-from everywire.logs.sqlite.appending import Committed, commit
+from everywire.logs.base import Append, ChannelStatus, Log, LogSettings, Sink
+from everywire.logs.leases import Lease, LeaseChange, Leases
+from everywire.logs.sqlite.appending import Answer, Committed, Item, commit
 from everywire.logs.sqlite.opening import open_store
 from everywire.logs.sqlite.reading import Reader, Snapshot
 from everywire.logs.sqlite.retention import STEP_ROWS, Retention, Trimmed
 from everywire.logs.sqlite.store import Store, Synchronous
 from everywire.logs.sqlite.worker import Worker
+from everywire.logs.state import StatePage
 from everywire.logs.tail import TAIL_BYTES, TAIL_MESSAGES, Tail
 
 T = TypeVar("T")
@@ -83,12 +85,14 @@ class SqliteLog(Log):
         self._tail_messages = tail_messages
         self._state = _State.NEW
         self._failure: str | None = None
-        # Appends: those that gather, those that are with the writer.
-        self._gathering: list[Append] = []
+        # Appends and leases: those that gather, those that are with the writer.
+        self._gathering: list[Item] = []
         self._gathering_bytes = 0
         self._scheduled = False
-        self._busy: list[Append] = []
+        self._busy: list[Item] = []
         self._busy_bytes = 0
+        self._leases = Leases(settings.lease_clock, settings.max_leases)
+        self._running_out = 0
         # Retention: whether a step is with the writer; rows to look at in the next.
         self._trimming = False
         self._trim_rows = 0
@@ -128,7 +132,9 @@ class SqliteLog(Log):
         self._ended = opened.ended
         self._tail = Tail(opened.whole_above, opened.floor, self._tail_bytes, self._tail_messages)
         self._tail.add(opened.messages)
-        self._tail.trim(opened.marks, opened.floor)
+        self._tail.trim({}, opened.marks, opened.floor)
+        for lease in opened.leases:
+            self._leases.put(lease)
         self._state = _State.OPEN
 
     async def close(self) -> None:
@@ -161,7 +167,7 @@ class SqliteLog(Log):
     def _refuse_all(self, why: str) -> None:
         waiting = self._busy + self._gathering
         self._busy, self._gathering = [], []
-        _answer_all(waiting, (LogUnavailable(why) for _ in waiting))
+        self._answer_all(waiting, (LogUnavailable(why) for _ in waiting))
 
     # Appending
 
@@ -170,17 +176,24 @@ class SqliteLog(Log):
         drafts = append.drafts
         size = append.size or sum(len(draft.data) for draft in drafts)
         size += _DRAFT_BYTES * len(drafts)
+        refused = self._no_room(size)
+        if refused is not None:
+            append.done(refused)
+            return
+        self._gather(append, size)
+
+    def _no_room(self, size: int) -> LogUnavailable | None:
+        """Why nothing of that size can be taken now."""
         if self._state is not _State.OPEN:
-            append.done(LogUnavailable("the log is closed"))
-            return
-        if self._gathering_bytes + self._busy_bytes + size > self._settings.max_waiting_bytes:
-            most = self._settings.max_waiting_bytes
-            append.done(
-                LogUnavailable(f"{most} bytes wait for the disk, as many as may; try later")
-            )
-            return
+            return LogUnavailable("the log is closed")
+        most = self._settings.max_waiting_bytes
+        if self._gathering_bytes + self._busy_bytes + size > most:
+            return LogUnavailable(f"{most} bytes wait for the disk, as many as may; try later")
+        return None
+
+    def _gather(self, item: Item, size: int) -> None:
         self._gathering_bytes += size
-        self._gathering.append(append)
+        self._gathering.append(item)
         if not self._scheduled and not self._busy:
             # In the next turn, so that all that comes in this one goes together.
             self._scheduled = True
@@ -197,20 +210,20 @@ class SqliteLog(Log):
 
     def _committed(self, result: Committed | LogUnavailable | Exception) -> None:
         """A batch has come back: hand over the next, tell the follower, then the publishers."""
-        appends, self._busy, self._busy_bytes = self._busy, [], 0
+        items, self._busy, self._busy_bytes = self._busy, [], 0
         if self._state is _State.CLOSED:
             return
         self._hand_over()
         if not isinstance(result, Committed):
             why = self._failed(result)
-            _answer_all(appends, (LogUnavailable(why) for _ in appends))
+            self._answer_all(items, (LogUnavailable(why) for _ in items))
             return
         self._set_failure(None)
         try:
             if result.messages:
                 self._deliver(result)
         finally:
-            _answer_all(appends, result.answers)
+            self._answer_all(items, result.answers)
         if result.due:
             self._trim(STEP_ROWS + len(result.messages))
 
@@ -230,6 +243,52 @@ class SqliteLog(Log):
         # Now, not before, it may be trimmed.
         self._store.handed_over = committed.head
 
+    def _answer_all(self, items: Iterable[Item], answers: Iterable[Answer]) -> None:
+        """Answer in order; one publisher's trouble is not the next one's."""
+        for item, answer in zip(items, answers, strict=False):
+            try:
+                if not isinstance(item, Append):
+                    self._answer_lease(item, answer)
+                elif answer is not None:
+                    item.done(answer)
+            except Exception:
+                logger.exception("a publisher could not be answered")
+
+    def _answer_lease(self, item: LeaseChange | Lease, answer: Answer) -> None:
+        error = answer if isinstance(answer, EverywireError) else None
+        if isinstance(item, LeaseChange):
+            self._leases.end(item, done=error is None)
+            item.done(error)
+            return
+        self._leases.ran_out(item, done=error is None)
+        self._running_out -= 1
+        if self._running_out == 0 and error is None:
+            self._run_out()
+
+    # Leases
+
+    def submit_lease(self, change: LeaseChange) -> None:
+        """Put a change of a lease into the open batch; it is answered once it is committed."""
+        size = 0 if change.lease is None else change.lease.size
+        refused = self._no_room(size) or self._leases.begin(change)
+        if refused is not None:
+            change.done(refused)
+            return
+        self._gather(change, size)
+
+    def renew(self, lease_id: str) -> bool:
+        """Give a lease its whole ttl again; nothing is written."""
+        return self._leases.renew(lease_id)
+
+    def _run_out(self) -> None:
+        """Put the wills of leases that are due into the open batch, a step at a time."""
+        if self._running_out or self._state is not _State.OPEN:
+            return
+        due = self._leases.run_out()
+        self._running_out = len(due)
+        for lease in due:
+            self._gather(lease, lease.size)
+
     def _failed(self, error: Exception) -> str:
         """Note why appends fail; what to say to them."""
         unexpected = f"the log {self.path} failed unexpectedly: {error!r}"
@@ -247,15 +306,18 @@ class SqliteLog(Log):
     # Retention
 
     def tick(self) -> None:
-        """Have a step of retention done, and see whether a log that failed works again."""
+        """A step of retention; leases run out; a log that failed is tried."""
         if self._state is not _State.OPEN:
             return
         self._tail.expire(self._now_ms())
         self._trim(STEP_ROWS)
+        self._run_out()
 
     async def settle(self) -> None:
         """Wait until everything is answered and nothing is left to trim."""
         while self._state is _State.OPEN:
+            if self._failure is None:
+                self._run_out()
             self._hand_over()
             step = partial(self._retention.step, STEP_ROWS, try_writing=False)
             trimmed = await self._writer.ask(step)
@@ -285,7 +347,7 @@ class SqliteLog(Log):
             self._trim(STEP_ROWS if result.more else 0)
 
     def _let_go(self, trimmed: Trimmed) -> None:
-        self._tail.trim(trimmed.marks, trimmed.floor)
+        self._tail.trim(trimmed.gone, trimmed.marks, trimmed.floor)
 
     # What is in memory
 
@@ -339,6 +401,14 @@ class SqliteLog(Log):
         wanted = tuple(names)
         return await self._ask(lambda s: s.watermarks(wanted))
 
+    async def state(
+        self, channel: str, after: int = 0, upto: int | None = None, limit: int = PAGE_MESSAGES
+    ) -> StatePage:
+        """The newest message of each key of a channel, in position order."""
+        upto = self._head if upto is None else min(upto, self._head)
+        now_ms = self._now_ms()
+        return await self._ask(lambda s: s.state(channel, after, upto, limit, now_ms))
+
     async def _ask(self, job: Callable[[Snapshot], T]) -> T:
         """Let the reader answer from one snapshot."""
         if self._state is not _State.OPEN:
@@ -349,12 +419,3 @@ class SqliteLog(Log):
             raise
         except Exception as error:
             raise LogUnavailable(f"reading the log {self.path} failed: {error!r}") from error
-
-
-def _answer_all(appends: Iterable[Append], answers: Iterable[Appended | EverywireError]) -> None:
-    """Answer in order; one publisher's trouble is not the next one's."""
-    for append, answer in zip(appends, answers, strict=False):
-        try:
-            append.done(answer)
-        except Exception:
-            logger.exception("a publisher could not be answered")

@@ -16,8 +16,10 @@ import msgspec
 from everywire.core.errors import LogRefused
 from everywire.core.messages import Message
 from everywire.core.positions import MAX_HOLES, Hole, Openings, next_position
+from everywire.logs.leases import Lease
 from everywire.logs.sqlite import faults
 from everywire.logs.sqlite.connecting import check_version, connect
+from everywire.logs.sqlite.leases import read_leases
 from everywire.logs.sqlite.lock import take_lock
 from everywire.logs.sqlite.rows import COLUMNS, message_of, select
 from everywire.logs.sqlite.schema import check_owner, migrate
@@ -33,6 +35,7 @@ _NEWEST: Final = select(
     "size",
     COLUMNS,
     rest="ORDER BY position DESC LIMIT ?",
+    source="kept",
 )
 _NEWEST_MARKS: Final = (
     "SELECT name, watermark FROM channels WHERE watermark > 0 ORDER BY watermark DESC LIMIT ?"
@@ -50,6 +53,7 @@ class Opened(msgspec.Struct):
         marks: The newest watermarks.
         whole_above: ``messages`` and ``marks`` are all there are above this position.
         floor: Watermarks are exact above it.
+        leases: In the order in which they were taken.
     """
 
     head: int
@@ -59,6 +63,7 @@ class Opened(msgspec.Struct):
     marks: dict[str, int]
     whole_above: int
     floor: int
+    leases: list[Lease]
 
 
 def open_store(store: Store, tail_bytes: int) -> Opened:
@@ -110,7 +115,7 @@ def _open(store: Store, tail_bytes: int) -> Opened:
 
 def _read_numbers(store: Store) -> int:
     """Load what is counted, or count from now on; answers the log's birth."""
-    found = store.row("SELECT birth, head, floor, bytes FROM meta")
+    found = store.row("SELECT birth, head, floor, bytes, state_bytes FROM meta")
     if found is None:
         birth = next_position(0, store.settings.now_us())
         # The birth itself is no message, so nothing is lost just below it either.
@@ -118,8 +123,8 @@ def _read_numbers(store: Store) -> int:
             "INSERT INTO meta (id, birth, head, floor, bytes, probes) VALUES (1, ?, ?, ?, 0, 0)",
             (birth, birth, birth - 1),
         )
-        found = (birth, birth, birth - 1, 0)
-    birth, head, floor, size = found
+        found = (birth, birth, birth - 1, 0, 0)
+    birth, head, floor, size, state_size = found
     newest = _number(store, "SELECT max(position) FROM messages")
     if newest > head:
         raise LogRefused(faults.DAMAGED.format(path=store.path))
@@ -127,6 +132,7 @@ def _read_numbers(store: Store) -> int:
         head,
         floor,
         size,
+        state_size,
         marks=_number(store, "SELECT count(*) FROM channels WHERE watermark > 0"),
         ended=_number(store, "SELECT count(*) FROM channels WHERE final > 0"),
         keys=_number(store, "SELECT count(*) FROM keys"),
@@ -157,6 +163,7 @@ def _read(store: Store, birth: int, tail_bytes: int) -> Opened:
         dict(marks),
         max(messages_above, marks_above),
         store.numbers.floor,
+        read_leases(store),
     )
 
 

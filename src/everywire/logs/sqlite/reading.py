@@ -23,13 +23,16 @@ import msgspec
 from everywire.core.channels import is_pattern, literal_prefix, matches
 from everywire.core.errors import LogUnavailable
 from everywire.core.messages import Gap, Message
-from everywire.core.pages import Page, Query, build_page
+from everywire.core.pages import PAGE_BYTES, Page, Query, build_page
 from everywire.core.watermarks import trimmed_gaps
 from everywire.logs.answers import waive
 from everywire.logs.base import ChannelStatus
+from everywire.logs.holes import tell_holes
 from everywire.logs.sqlite import faults
 from everywire.logs.sqlite.connecting import Connection, connect_to_read
-from everywire.logs.sqlite.rows import COLUMNS, message_of, select
+from everywire.logs.sqlite.queries import ASIDE, KEPT, MESSAGES, Queries
+from everywire.logs.sqlite.rows import message_of
+from everywire.logs.state import StatePage, state_page
 
 T = TypeVar("T")
 
@@ -43,7 +46,6 @@ _SCAN_PIECE: Final = 2048
 
 _json = msgspec.json.Encoder().encode
 
-_NOT_EXPIRED: Final = "(expires = 0 OR expires > ?)"
 _FLOOR: Final = "SELECT floor FROM meta"
 _CHANNELS: Final = (
     "SELECT id, name, watermark FROM channels WHERE name IN (SELECT value FROM json_each(?))"
@@ -58,41 +60,12 @@ _MARKS: Final = (
     "SELECT name, watermark FROM channels WHERE watermark > 0 AND watermark > ?"
     " ORDER BY watermark DESC"
 )
-_WITH_NEWS: Final = (
-    "SELECT value FROM json_each(?) WHERE EXISTS"
-    " (SELECT 1 FROM messages WHERE channel = value AND position > ? AND position <= ?)"
-)
-_OF_CHANNEL: Final = select(
-    COLUMNS, rest="WHERE channel = ? AND position > ? AND position <= ? ORDER BY position"
-)
-_AT: Final = select("channel", COLUMNS, rest="WHERE position = ?")
-_POSITIONS: Final = select(
-    "position",
-    rest="WHERE channel = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?",
-)
-_SCAN: Final = select(
-    "position",
-    "channel",
-    rest="WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
-)
-_BACK: Final = select(
-    COLUMNS,
-    rest=f"WHERE channel = ? AND position < ? AND position > ? AND {_NOT_EXPIRED}"
-    " ORDER BY position DESC LIMIT ?",
-)
-_NTH_LAST: Final = select(
-    "position",
-    rest=f"WHERE channel = ? AND position <= ? AND {_NOT_EXPIRED}"
-    " ORDER BY position DESC LIMIT 1 OFFSET ?",
-)
-_OLDEST: Final = select(
-    "position",
-    rest=f"WHERE channel = ? AND position <= ? AND {_NOT_EXPIRED} ORDER BY position LIMIT 1",
-)
-_COUNT: Final = select("count(*)", rest="WHERE channel = ? AND position <= ?")
-# By expiry, not by channel: what has expired and is still there is little.
-_COUNT_EXPIRED: Final = select(
-    "count(*)", rest="WHERE expires > 0 AND expires <= ? AND +channel = ? AND position <= ?"
+_ASIDE_UPTO: Final = "SELECT max(position) FROM aside"
+_ASIDE_OF: Final = "SELECT 1 FROM aside WHERE channel = ? LIMIT 1"
+_MARK: Final = "SELECT watermark FROM channels WHERE name = ?"
+_STATE: Final = (
+    "SELECT position FROM state WHERE channel = ? AND position > ? AND position <= ?"
+    " AND (expires = 0 OR expires > ?) ORDER BY position LIMIT ?"
 )
 
 
@@ -144,6 +117,7 @@ class Snapshot:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._queries = MESSAGES
 
     def page(self, query: Query, unknown: Sequence[Gap], now_ms: int) -> Page:
         """Messages and gaps after a position that is known.
@@ -159,20 +133,28 @@ class Snapshot:
         floor: int = self._connection.execute(_FLOOR).get
         trimmed = trimmed_gaps(query.names, marks, floor, query.after, query.waived)
         names = {number: name for number, (name, _) in channels.items()}
+        aside_upto: int = self._connection.execute(_ASIDE_UPTO).get or 0
+        self._queries = KEPT if aside_upto > query.after else MESSAGES
         messages = self._messages(query, names)
         page = build_page(query, messages, unknown, trimmed, now_ms, query.waived)
+        if trimmed:
+            least = floor if query.after < floor else 0
+            page = tell_holes(page, query, lambda name: max(self._mark(name), least))
         return waive(page, query, marks, floor)
 
     def back(self, channel: str, before: int, after: int, limit: int, now_ms: int) -> list[Message]:
         """The newest messages between two positions, newest first."""
         number = self._number(channel)
-        found = self._connection.execute(_BACK, (number, before, after, now_ms, limit))
+        back = self._queries_of(number).back
+        found = self._connection.execute(back, (number, before, after, now_ms, limit))
         return [message_of(row, channel) for row in found]
 
     def nth_last(self, channel: str, count: int, upto: int, now_ms: int) -> int:
         """The position to read after for the last messages; 0: for all of them."""
-        bindings = (self._number(channel), upto, now_ms, count - 1)
-        found: int | None = self._connection.execute(_NTH_LAST, bindings).get
+        number = self._number(channel)
+        bindings = (number, upto, now_ms, count - 1)
+        nth_last = self._queries_of(number).nth_last
+        found: int | None = self._connection.execute(nth_last, bindings).get
         return 0 if found is None else found - 1
 
     def status(self, channel: str, upto: int, ended: int, now_ms: int) -> ChannelStatus:
@@ -187,13 +169,32 @@ class Snapshot:
         marks = self.watermarks((channel,))
         number = self._number(channel)
         execute = self._connection.execute
-        count: int = execute(_COUNT, (number, upto)).get
-        expired: int = execute(_COUNT_EXPIRED, (now_ms, number, upto)).get
+        count = 0
+        for queries in (MESSAGES, ASIDE):
+            count += execute(queries.count, (number, upto)).get
+            count -= execute(queries.count_expired, (now_ms, number, upto)).get
         newest = self.back(channel, upto + 1, 0, 1, now_ms)
+        last = max(marks.get(channel, 0), ended)
         if not newest:
-            return ChannelStatus(max(marks.get(channel, 0), ended) or None, None, 0)
-        oldest: int = execute(_OLDEST, (number, upto, now_ms)).get
-        return ChannelStatus(newest[0].id, oldest, count - expired)
+            return ChannelStatus(last or None, None, 0)
+        oldest: int = execute(self._queries_of(number).oldest, (number, upto, now_ms)).get
+        return ChannelStatus(max(newest[0].id, last), oldest, count)
+
+    def state(self, channel: str, after: int, upto: int, limit: int, now_ms: int) -> StatePage:
+        """The newest message of each key of a channel, between two positions."""
+        number = self._number(channel)
+        self._queries = self._queries_of(number)
+        # One more than is told, to know whether there is one.
+        found = self._connection.execute(_STATE, (number, after, upto, now_ms, limit + 1))
+        positions = [position for (position,) in found]
+        messages: list[Message] = []
+        size = 0
+        for message in self._at(positions, {number: channel}):
+            messages.append(message)
+            size += message.size
+            if size > PAGE_BYTES and len(messages) > 1:
+                break
+        return state_page(messages, upto, limit)
 
     def watermarks(self, names: Iterable[str]) -> Mapping[str, int]:
         """The newest lost positions of channels and patterns."""
@@ -203,6 +204,15 @@ class Snapshot:
         return marks
 
     # Channels
+
+    def _queries_of(self, number: int) -> Queries:
+        """How to ask for all messages of a channel."""
+        aside = self._connection.execute(_ASIDE_OF, (number,)).fetchone()
+        return MESSAGES if aside is None else KEPT
+
+    def _mark(self, channel: str) -> int:
+        found: int | None = self._connection.execute(_MARK, (channel,)).get
+        return found or 0
 
     def _number(self, channel: str) -> int:
         found: int | None = self._connection.execute(
@@ -239,7 +249,9 @@ class Snapshot:
         """What a query asks for, in position order, read no further than is taken."""
         if not query.patterns and len(names) == 1:
             (number, name), *_ = names.items()
-            found = self._connection.execute(_OF_CHANNEL, (number, query.after, query.upto))
+            found = self._connection.execute(
+                self._queries.of_channel, (number, query.after, query.upto)
+            )
             return (message_of(row, name) for row in found)
         few = self._few(query, names)
         if few is not None:
@@ -262,20 +274,24 @@ class Snapshot:
     def _at(self, positions: Iterable[int], names: Mapping[int, str]) -> Iterator[Message]:
         execute = self._connection.execute
         for position in positions:
-            row = execute(_AT, (position,)).fetchone()
+            row = execute(self._queries.at, (position,)).fetchone()
             if row is not None:
                 yield message_of(row[1:], names[row[0]])
 
     def _merged(self, numbers: list[int], after: int, upto: int) -> Iterator[int]:
         """The positions of some channels, in order."""
-        found = self._connection.execute(_WITH_NEWS, (_json(numbers).decode(), after, upto))
+        found = self._connection.execute(
+            self._queries.with_news, (_json(numbers).decode(), after, upto)
+        )
         news: list[int] = [number for (number,) in found]
         return heapq.merge(*(self._positions(number, after, upto) for number in news))
 
     def _positions(self, number: int, after: int, upto: int) -> Iterator[int]:
         piece = _FIRST_PIECE
         while True:
-            found = self._connection.execute(_POSITIONS, (number, after, upto, piece)).fetchall()
+            found = self._connection.execute(
+                self._queries.positions, (number, after, upto, piece)
+            ).fetchall()
             for (position,) in found:
                 yield position
             if len(found) < piece:
@@ -289,7 +305,9 @@ class Snapshot:
         after = query.after
         piece = _PIECE
         while True:
-            found = self._connection.execute(_SCAN, (after, query.upto, piece)).fetchall()
+            found = self._connection.execute(
+                self._queries.scan, (after, query.upto, piece)
+            ).fetchall()
             self._tell_apart(query, {number for _, number in found}, names, left_out)
             for position, number in found:
                 if number in names:

@@ -1,9 +1,11 @@
 """Trimming, in small steps.
 
-A step is one transaction that looks at a bounded number of rows: what has expired, idempotency
-keys that count no more, channels that hold more than their rule allows, messages older than a
-rule allows, then the oldest of all for the log's own retention. With each message that is lost,
-its channel's watermark is raised in the same transaction; one that expired by itself raises none.
+A step is one transaction that looks at a bounded number of rows: what has expired, what was set
+aside and is the newest of its key no more, idempotency keys that count no more, channels that hold
+more than their rule allows, messages older than a rule allows, then the oldest of all for the log's
+own retention. What is the newest of its key is set aside instead of going (state.py). With each
+message that is lost, its channel's watermark is raised in the same transaction; one that expired by
+itself raises none.
 
 Nothing that was not handed over is touched. What a step finds it need not find again: the age
 rules go through the log once, each at its own pace, since what comes later is younger.
@@ -25,15 +27,20 @@ from everywire.logs.sqlite.appending import probe
 from everywire.logs.sqlite.channels import Channel, limits_channel
 from everywire.logs.sqlite.connecting import Connection
 from everywire.logs.sqlite.rows import select
+from everywire.logs.sqlite.state import free_expired, set_aside
 from everywire.logs.sqlite.store import Store
 
 STEP_ROWS: Final = 500
 REVIEW_CHANNELS: Final = 100
 
 _COLUMNS: Final = "position, channel, size, expires"
-_EXPIRED: Final = select(
-    _COLUMNS,
-    rest="WHERE expires > 0 AND expires <= ? AND position <= ? ORDER BY expires LIMIT ?",
+_EXPIRED_FIRST: Final = (
+    "WHERE expires > 0 AND expires <= ? AND position <= ? ORDER BY expires LIMIT ?"
+)
+_EXPIRED: Final = select(_COLUMNS, rest=_EXPIRED_FIRST)
+_EXPIRED_ASIDE: Final = select(_COLUMNS, rest=_EXPIRED_FIRST, source="aside")
+_FREED: Final = select(
+    _COLUMNS, rest="WHERE free = 1 AND position <= ? ORDER BY position LIMIT ?", source="aside"
 )
 _OF_CHANNEL: Final = select(
     _COLUMNS, rest="WHERE channel = ? AND position <= ? ORDER BY position LIMIT ?"
@@ -63,6 +70,7 @@ class Trimmed(msgspec.Struct):
     """What a step did.
 
     Attributes:
+        gone: The positions that went, by channel.
         marks: The newest lost position of each channel that lost something.
         floor: Watermarks are exact above it.
         more: There is more to do.
@@ -70,6 +78,7 @@ class Trimmed(msgspec.Struct):
         probed: It was tried.
     """
 
+    gone: dict[str, list[int]]
     marks: dict[str, int]
     floor: int
     more: bool
@@ -95,6 +104,7 @@ class Retention:
         self._failing = False
         self._left = 0
         self._changed = False
+        self._gone: dict[str, list[int]] = {}
         self._marks: dict[str, int] = {}
 
     def step(self, rows: int, try_writing: bool) -> Trimmed:
@@ -107,7 +117,7 @@ class Retention:
         if try_writing:
             unavailable = probe(self._store)
             if unavailable is not None:
-                return Trimmed({}, self._store.numbers.floor, False, unavailable, True)
+                return Trimmed({}, {}, self._store.numbers.floor, False, unavailable, True)
         trimmed = self._trim(rows)
         if self._store.checkpoint_due:
             self._store.checkpoint()
@@ -116,6 +126,7 @@ class Retention:
 
     def _trim(self, rows: int) -> Trimmed:
         self._left = rows
+        self._gone = {}
         self._marks = {}
         self._changed = False
         saved = dict(self._ages), self._reviewed, dict(self._store.over)
@@ -124,6 +135,7 @@ class Retention:
             with self._store.transaction(durable=False) as connection:
                 self._review(connection)
                 self._drop_expired(connection, now_ms)
+                self._drop_freed(connection, now_ms)
                 self._drop_keys(connection, now_ms)
                 self._drop_over(connection, now_ms)
                 self._drop_aged(connection, now_ms)
@@ -136,8 +148,8 @@ class Retention:
             if not self._failing:
                 logger.error("not trimmed: %s", faults.sentence(error, self._store.path))
             self._failing = True
-            return Trimmed({}, self._store.numbers.floor, False)
-        return Trimmed(self._marks, self._store.numbers.floor, self._left <= 0)
+            return Trimmed({}, {}, self._store.numbers.floor, False)
+        return Trimmed(self._gone, self._marks, self._store.numbers.floor, self._left <= 0)
 
     # What goes
 
@@ -157,6 +169,14 @@ class Retention:
     def _drop_expired(self, connection: Connection, now_ms: int) -> None:
         bindings = (now_ms, self._store.handed_over, self._left)
         self._drop(connection, connection.execute(_EXPIRED, bindings).fetchall(), now_ms)
+        bindings = (now_ms, self._store.handed_over, max(self._left, 0))
+        found = connection.execute(_EXPIRED_ASIDE, bindings).fetchall()
+        self._drop_aside(connection, found, now_ms)
+
+    def _drop_freed(self, connection: Connection, now_ms: int) -> None:
+        """What was set aside and is the newest of its key no more."""
+        bindings = (self._store.handed_over, max(self._left, 0))
+        self._drop_aside(connection, connection.execute(_FREED, bindings).fetchall(), now_ms)
 
     def _drop_keys(self, connection: Connection, now_ms: int) -> None:
         if self._left <= 0 or not self._store.numbers.keys:
@@ -224,23 +244,44 @@ class Retention:
 
     # How it goes
 
-    def _drop(self, connection: Connection, lost: Sequence[_Lost], now_ms: int) -> None:
-        """Delete messages, and note what their channels lost."""
+    def _drop(self, connection: Connection, turns: Sequence[_Lost], now_ms: int) -> None:
+        """Delete messages or set them aside, and note what their channels lost."""
+        if not turns:
+            return
+        self._left -= len(turns)
+        self._changed = True
+        stay: set[int] = set()
+        if self._store.numbers.state_bytes:
+            stay = set_aside(connection, turns, now_ms)
+            free_expired(self._store, turns, now_ms)
+        every = [row[:1] for row in turns]
+        connection.executemany("DELETE FROM messages WHERE position = ?", every)
+        losses: dict[int, _Loss] = {}
+        for row in turns:
+            loss = losses.get(row[1])
+            if loss is None:
+                loss = losses[row[1]] = _Loss()
+            loss.count += 1
+            loss.size += row[2]
+            self._store.numbers.bytes -= row[2]
+            if row[0] not in stay:
+                loss.add(row, now_ms)
+        self._note_all(connection, losses)
+
+    def _drop_aside(self, connection: Connection, lost: Sequence[_Lost], now_ms: int) -> None:
+        """Delete messages that were set aside, and note what their channels lost."""
         if not lost:
             return
         self._left -= len(lost)
         self._changed = True
-        connection.executemany("DELETE FROM messages WHERE position = ?", [row[:1] for row in lost])
+        free_expired(self._store, lost, now_ms)
+        connection.executemany("DELETE FROM aside WHERE position = ?", [row[:1] for row in lost])
         losses: dict[int, _Loss] = {}
-        for position, channel, size, expires, *_ in lost:
-            loss = losses.get(channel)
-            if loss is None:
-                loss = losses[channel] = _Loss()
-            loss.count += 1
-            loss.size += size
-            self._store.numbers.bytes -= size
-            if not 0 < expires <= now_ms:
-                loss.mark = max(loss.mark, position)
+        for row in lost:
+            losses.setdefault(row[1], _Loss()).add(row, now_ms)
+        self._note_all(connection, losses)
+
+    def _note_all(self, connection: Connection, losses: dict[int, _Loss]) -> None:
         unmarked = [n for n, loss in losses.items() if not self._note(connection, n, loss)]
         self._store.forget_empty(unmarked)
         self._hold_capacity(connection)
@@ -260,6 +301,8 @@ class Retention:
             numbers.marks += before == 0
         if loss.mark:
             self._marks[name] = max(self._marks.get(name, 0), loss.mark)
+        if loss.gone:
+            self._gone.setdefault(name, []).extend(loss.gone)
         return before > 0 or loss.mark > numbers.floor
 
     def _hold_capacity(self, connection: Connection) -> None:
@@ -278,12 +321,20 @@ class Retention:
 
 
 class _Loss:
-    """What a channel loses in one go."""
+    """Whose turn it was in a channel: number, bytes, those that are gone, the newest lost."""
 
-    __slots__ = ("count", "mark", "size")
+    __slots__ = ("count", "gone", "mark", "size")
 
     def __init__(self) -> None:
         self.count = self.size = self.mark = 0
+        self.gone: list[int] = []
+
+    def add(self, row: _Lost, now_ms: int) -> None:
+        """Take in one that is gone."""
+        position, expires = row[0], row[3]
+        self.gone.append(position)
+        if not 0 < expires <= now_ms:
+            self.mark = max(self.mark, position)
 
 
 def _first(

@@ -15,14 +15,26 @@ Row = tuple[Any, ...]
 COLUMNS: Final = "position, flags, ts, expires, event, data, connection, user, key, meta"
 
 
-def select(*columns: str, rest: str) -> str:
+ALL_COLUMNS: Final = (
+    "position, channel, flags, ts, expires, size, event, data, connection, user, key, meta"
+)
+
+
+def select(*columns: str, rest: str, source: str = "messages") -> str:
     """A query of the messages; all parts are ours, never a client's."""
-    return " ".join(("SELECT", ", ".join(columns), "FROM messages", rest))
+    return " ".join(("SELECT", ", ".join(columns), "FROM", source, rest))
 
 
-INSERT: Final = (
-    "INSERT INTO messages (position, channel, flags, ts, expires, size, event, data, connection,"
-    " user, key, meta) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+INSERT: Final = " ".join(
+    ("INSERT INTO messages (", ALL_COLUMNS, ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?)")
+)
+SET_ASIDE: Final = " ".join(
+    (
+        "INSERT INTO aside (",
+        ALL_COLUMNS,
+        ", free)",
+        select(ALL_COLUMNS, "0", rest="WHERE position = ?"),
+    )
 )
 
 _KINDS: Final[dict[int, Kind]] = {kind.value: kind for kind in Kind}

@@ -5,6 +5,10 @@
 * ``channels``: those that hold something: messages, a watermark above the floor, an end.
 * ``messages``: the position is the rowid; one more index, by channel (SQLite adds the rowid to
   it, so it is in position order). Two partial indexes cost nothing where nothing expires.
+* ``state``: which position is the newest of each channel and key. ``aside``: messages that are, and
+  that retention would have taken; ``free`` when they are no more. ``kept``: both kinds of messages.
+  ``meta.bytes`` counts ``messages``, ``meta.state_bytes`` what ``state`` points to.
+* ``leases``: wills, with no time at which they are due (logs/leases.py).
 * ``keys``: idempotency keys, by the name of the channel, which they outlive.
 * ``openings``: the holes that openings left (core/positions.py).
 
@@ -72,7 +76,57 @@ CREATE TABLE openings (
 ) STRICT;
 """
 
-STEPS: Final[Sequence[str]] = (_VERSION_1,)
+# Keyed state and leases. Version 1 kept ``key`` with the message already.
+_VERSION_2: Final = """
+ALTER TABLE meta ADD COLUMN state_bytes INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE state (
+  channel INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  expires INTEGER NOT NULL,
+  PRIMARY KEY (channel, key)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX state_by_position ON state (channel, position);
+INSERT INTO state (channel, key, position, size, expires)
+  SELECT channel, key, position, size, expires FROM (
+    SELECT channel, key, max(position) AS position, size, expires, flags, data
+    FROM messages WHERE key IS NOT NULL GROUP BY channel, key
+  ) WHERE NOT (flags & 3 = 0 AND data = x'6e756c6c');
+UPDATE meta SET state_bytes = (SELECT coalesce(sum(size), 0) FROM state);
+CREATE TABLE aside (
+  position INTEGER PRIMARY KEY,
+  channel INTEGER NOT NULL,
+  flags INTEGER NOT NULL,
+  ts INTEGER NOT NULL,
+  expires INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  event TEXT,
+  data BLOB NOT NULL,
+  connection TEXT,
+  user TEXT,
+  key TEXT,
+  meta BLOB,
+  free INTEGER NOT NULL
+) STRICT;
+CREATE INDEX aside_by_channel ON aside (channel);
+CREATE INDEX aside_by_expiry ON aside (expires) WHERE expires > 0;
+CREATE INDEX aside_free ON aside (position) WHERE free = 1;
+CREATE VIEW kept AS
+  SELECT position, channel, flags, ts, expires, size, event, data, connection, user, key, meta
+  FROM messages
+  UNION ALL
+  SELECT position, channel, flags, ts, expires, size, event, data, connection, user, key, meta
+  FROM aside;
+CREATE TABLE leases (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  ttl REAL NOT NULL,
+  will BLOB NOT NULL
+) STRICT;
+"""
+
+STEPS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2)
 """Step n leads from version n to n + 1."""
 
 

@@ -37,7 +37,8 @@ MAX_CACHED: Final = 100_000
 
 _DROP_EMPTY: Final = (
     "DELETE FROM channels WHERE id = ? AND watermark = 0 AND final = 0"
-    " AND NOT EXISTS (SELECT 1 FROM messages WHERE channel = channels.id) RETURNING name"
+    " AND NOT EXISTS (SELECT 1 FROM messages WHERE channel = channels.id)"
+    " AND NOT EXISTS (SELECT 1 FROM aside WHERE channel = channels.id) RETURNING name"
 )
 
 _COUNT: Final = "SELECT count(*) FROM messages WHERE channel = ?"
@@ -52,7 +53,8 @@ class Numbers(msgspec.Struct):
     Attributes:
         head: The newest position given out.
         floor: Watermarks are exact above it.
-        bytes: Of all messages kept.
+        bytes: Of all messages kept, those set aside not counted.
+        state_bytes: Of all messages that keys hold.
         marks: Watermarks kept.
         ended: Channels that are known to have ended.
         keys: Idempotency keys kept.
@@ -62,6 +64,7 @@ class Numbers(msgspec.Struct):
     head: int
     floor: int
     bytes: int
+    state_bytes: int
     marks: int
     ended: int
     keys: int
@@ -93,7 +96,7 @@ class Store:
         self.path = path
         self.settings = settings
         self.retention = settings.retention or LogRetention()
-        self.numbers = Numbers(0, 0, 0, 0, 0, 0)
+        self.numbers = Numbers(0, 0, 0, 0, 0, 0, 0)
         self.channels: dict[str, Channel] = {}
         self.over: dict[str, None] = {}
         self.handed_over = 0
@@ -160,8 +163,8 @@ class Store:
         """Write what is counted, as part of a transaction."""
         numbers = self.numbers
         connection.execute(
-            "UPDATE meta SET head = ?, floor = ?, bytes = ?",
-            (numbers.head, numbers.floor, numbers.bytes),
+            "UPDATE meta SET head = ?, floor = ?, bytes = ?, state_bytes = ?",
+            (numbers.head, numbers.floor, numbers.bytes, numbers.state_bytes),
         )
 
     def _set_level(self, connection: Connection, level: Synchronous) -> None:
