@@ -392,9 +392,21 @@ def test_keys_that_are_no_strings(read: Reader) -> None:
     refused(read, r"Expected `str \| null`.*\$\.idempotency_key", idempotency_key=5)
 
 
-@pytest.mark.parametrize("expected", [0, 5, "x"])
-def test_keyed_state_is_not_offered_yet(read: Reader, expected: Any) -> None:
-    refused(read, "expected_id", expected_id=expected)
+@pytest.mark.parametrize("expected", [0, 5, 2**53 - 1])
+def test_expected_ids(read: Reader, expected: int) -> None:
+    assert draft(read, key="k", expected_id=expected).expected_id == expected
+    assert draft(read, key="k").expected_id is None
+
+
+@pytest.mark.parametrize("expected", [-1, 2**53])
+def test_expected_ids_that_are_no_positions(read: Reader, expected: int) -> None:
+    refused(read, "expected_id is a position", key="k", expected_id=expected)
+
+
+def test_an_expected_id_needs_a_key_that_is_kept(read: Reader) -> None:
+    refused(read, "give the key", expected_id=0)
+    refused(read, "no key holds what is not kept", key="k", expected_id=0, ephemeral=True)
+    refused(read, r"Expected `int \| null`.*\$\.expected_id", key="k", expected_id="x")
 
 
 # meta

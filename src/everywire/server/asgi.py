@@ -27,6 +27,7 @@ from everywire.server.routes import (
     publish,
     read_channel,
     read_messages,
+    read_state,
     ready,
 )
 from everywire.server.trust import PREFLIGHT_HEADERS, cross_origin_headers
@@ -122,6 +123,8 @@ class ServerApplication:
             return await self._publish(request, route, receive)
         if route.name == "messages":
             return await read_messages(node, request, route)
+        if route.name == "state":
+            return await read_state(node, request, route)
         if route.name == "channel":
             return await read_channel(node, route)
         if route.name == "health":

@@ -101,6 +101,10 @@ class Node:
                 rules=self.settings.rules,
                 key_window_ms=self.settings.key_window_ms,
                 max_waiting_bytes=self.limits.max_open_batch_bytes,
+                max_channel_keys=self.limits.max_channel_keys,
+                max_state_bytes=self.limits.max_state_bytes,
+                max_leases=self.limits.max_leases,
+                monotonic=loop.time,
             ),
         )
         await self.log.open(self)
@@ -298,6 +302,10 @@ class Node:
         return int(rest * 1000) + random.randint(longest // 4, longest)
 
     # Time
+
+    def soon(self, action: Callable[[], None]) -> None:
+        """Do something at the end of this turn of the loop."""
+        self._loop.call_soon(action)
 
     def time(self) -> float:
         """Seconds of the clock that `after` goes by."""

@@ -29,7 +29,7 @@ from everywire.server.messages import (
 from everywire.server.publishing import Published, public_name
 from everywire.wires import longpoll
 from everywire.wires.publishing import PublishRequest, parse_publish, parse_raw
-from everywire.wires.queries import Query, history_request
+from everywire.wires.queries import Query, history_request, state_request
 
 if TYPE_CHECKING:
     from everywire.server.node import Node
@@ -45,7 +45,10 @@ _FIXED: Final[dict[str, dict[str, str]]] = {
     "/ready": {"GET": "ready", "HEAD": "ready"},
 }
 _CHANNEL: Final = {"GET": "channel", "POST": "publish_raw"}
-_MESSAGES: Final = {"GET": "messages"}
+_OF_CHANNEL: Final[dict[str, dict[str, str]]] = {
+    "messages": {"GET": "messages"},
+    "state": {"GET": "state"},
+}
 
 
 _AT_ONCE: Final = 100
@@ -77,11 +80,8 @@ def match(method: str, path: str) -> Route | None:
         if len(parts) not in (3, 4) or parts[1] != "channels" or not parts[2]:
             return None
         channel = parts[2]
-        if len(parts) == 3:
-            methods = _CHANNEL
-        elif parts[3] == "messages":
-            methods = _MESSAGES
-        else:
+        methods = _CHANNEL if len(parts) == 3 else _OF_CHANNEL.get(parts[3])
+        if methods is None:
             return None
     name = methods.get(method)
     if name is not None:
@@ -120,9 +120,10 @@ def publish(node: Node, request: Request, route: Route, body: bytes, respond: Re
     except RequestError as error:
         respond(problem(error))
         return
-    for draft, secret in zip(asked.drafts, asked.connections, strict=True):
-        if secret is not None:
-            draft.connection = public_name(secret)
+    if asked.connections is not None:
+        for draft, secret in zip(asked.drafts, asked.connections, strict=True):
+            if secret is not None:
+                draft.connection = public_name(secret)
     if not asked.drafts:
         respond(json_response(b'{"ids":[]}'))
         return
@@ -195,6 +196,19 @@ async def _read_back(
         if len(more) < wanted:
             return found, True
         before = more[-1].id
+
+
+async def read_state(node: Node, request: Request, route: Route) -> Response:
+    """``GET /channels/{channel}/state``."""
+    channel = channel_of(route)
+    refused = decide(OPEN, "history", channel)
+    if refused is not None:
+        raise refused
+    asked = state_request(Query(request.query), node.limits)
+    node.log.flush()
+    page = await node.log.state(channel, asked.after, asked.upto, asked.limit)
+    body = longpoll.state(page.messages, page.position, complete=page.complete)
+    return json_response(body)
 
 
 async def read_channel(node: Node, route: Route) -> Response:

@@ -24,6 +24,7 @@ from everywire.core.errors import bad_request
 from everywire.core.limits import Limits
 from everywire.core.messages import OWN_EVENTS, Draft, Kind
 from everywire.core.payload import check_json, check_size
+from everywire.core.positions import MAX_POSITION
 from everywire.wires.members import DECODER_ERRORS, json_members, refusal
 
 MAX_STATE_KEY_BYTES: Final = 200
@@ -87,8 +88,6 @@ def draft_from(fields: PublishFields, dialect: Dialect, limits: Limits) -> Draft
         raise bad_request("channel is missing")
     if fields.channels is not None:
         raise bad_request("channels is for a single object of POST /publish; give one channel")
-    if fields.expected_id is not None:
-        raise bad_request("expected_id is not offered yet: this server keeps no keyed state")
     if fields.final and fields.ephemeral:
         raise bad_request("final and ephemeral cannot stand together: the end of a channel is kept")
     channel = check_channel(fields.channel)
@@ -98,6 +97,8 @@ def draft_from(fields: PublishFields, dialect: Dialect, limits: Limits) -> Draft
         draft.event = check_event(fields.event, limits)
     if fields.key is not None:
         draft.key = _check_length(fields.key, "key", MAX_STATE_KEY_BYTES)
+    if fields.expected_id is not None:
+        draft.expected_id = _check_expected_id(fields)
     if fields.meta is not UNSET:
         draft.meta = _check_meta(bytes(fields.meta), dialect, limits)
     if fields.ttl is not None:
@@ -109,6 +110,21 @@ def draft_from(fields: PublishFields, dialect: Dialect, limits: Limits) -> Draft
     if fields.echo is False:
         draft.echo = False
     return draft
+
+
+def _check_expected_id(fields: PublishFields) -> int:
+    """What the key's newest message is expected to be; it needs a key, and a log to look into."""
+    expected = fields.expected_id
+    assert expected is not None
+    if fields.key is None:
+        raise bad_request("expected_id is of a key's newest message: give the key")
+    if fields.ephemeral:
+        raise bad_request(
+            "expected_id and ephemeral cannot stand together: no key holds what is not kept"
+        )
+    if not 0 <= expected <= MAX_POSITION:
+        raise bad_request("expected_id is a position; 0: the key holds nothing")
+    return expected
 
 
 def check_event(event: str, limits: Limits) -> str:

@@ -57,3 +57,16 @@ def body(
 def listing(messages: Sequence[Message], last_id: int, gaps: Sequence[Gap]) -> bytes:
     """The body of a history read."""
     return body([envelope(message) for message in messages], last_id, gaps)
+
+
+def state(messages: Sequence[Message], position: int, *, complete: bool) -> bytes:
+    """The body of a read of state.
+
+    Args:
+        messages: The newest of each key.
+        position: What they stand for.
+        complete: Whether these are all; if not, ``after`` says where the next page begins.
+    """
+    rest = b"" if complete else b',"after":%d' % messages[-1].id
+    parts = b",".join(envelope(message) for message in messages)
+    return b'{"data":[%b],"last_id":%d%b}' % (parts, position, rest)

@@ -143,7 +143,7 @@ def check_connection(secret: str | None) -> str | None:
     return secret
 
 
-class StreamRequest(msgspec.Struct):
+class StreamRequest(msgspec.Struct, frozen=True):
     """What ``GET /events`` asks.
 
     Attributes:
@@ -181,7 +181,7 @@ def stream_request(query: Query, last_event_id: str | None, limits: Limits) -> S
     )
 
 
-class PollRequest(msgspec.Struct):
+class PollRequest(msgspec.Struct, frozen=True):
     """What ``GET /updates`` asks.
 
     Attributes:
@@ -229,7 +229,7 @@ def _wait(value: str | None, prefer: str | None, most: float) -> float:
     return min(float(value), most)
 
 
-class SocketRequest(msgspec.Struct):
+class SocketRequest(msgspec.Struct, frozen=True):
     """What ``GET /ws`` asks.
 
     Attributes:
@@ -284,6 +284,31 @@ def history_request(query: Query, limits: Limits) -> HistoryRequest:
         query.position("before"),
         query.count("limit", limits.default_poll_messages, limits.max_poll_messages),
         query.choice("order", ("asc", "desc")) == "desc",
+    )
+
+
+class StateRequest(msgspec.Struct):
+    """What ``GET /channels/{channel}/state`` asks.
+
+    Attributes:
+        after: Position, exclusive: the last of the page before.
+        upto: The position that the pages stand for; None: the log's head, for a first page.
+    """
+
+    after: int
+    upto: int | None
+    limit: int
+
+
+def state_request(query: Query, limits: Limits) -> StateRequest:
+    """Read the query of a read of state.
+
+    Raises:
+        RequestError: With what was wrong and what is allowed.
+    """
+    most = limits.max_poll_messages
+    return StateRequest(
+        query.position("after") or 0, query.position("upto"), query.count("limit", most, most)
     )
 
 
