@@ -8,7 +8,7 @@ RUN_VENV := .venv-run
 RUN_STAMP := $(RUN_VENV)/.installed
 NODE_STAMP := tests/node/node_modules/.installed
 
-.PHONY: run test check bench bench-quick format clean help
+.PHONY: run test check bench bench-quick fuzz format clean help
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -30,6 +30,9 @@ bench: $(STAMP) ## Measure against a floor and peers, alone on the machine; writ
 
 bench-quick: $(STAMP) ## The same in under two minutes; writes nothing that is kept.
 	$(BIN)/python benchmarks/run.py --quick
+
+fuzz: $(STAMP) ## Every parser with new inputs, for SECONDS=60.
+	$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),60)
 
 format: $(STAMP) ## Format the sources.
 	$(BIN)/ruff format .

@@ -14,6 +14,7 @@ import asyncio
 import cProfile
 import gc
 import pstats
+import socket
 import statistics
 import sys
 import time
@@ -45,6 +46,7 @@ class FakeTransport:
     """As much of a transport as the protocol classes ask for."""
 
     written = 0
+    socket = socket.socket()  # one for all: only its options are set
 
     def __init__(self) -> None:
         self._protocol: Any = None
@@ -54,8 +56,8 @@ class FakeTransport:
         FakeTransport.written += 1
 
     def get_extra_info(self, name: str) -> object:
-        """The peer's address; nothing else is known."""
-        return ("127.0.0.1", 1) if name == "peername" else None
+        """The peer's address and a socket; nothing else is known."""
+        return {"peername": ("127.0.0.1", 1), "socket": FakeTransport.socket}.get(name)
 
     def set_protocol(self, protocol: Any) -> None:
         """Another protocol takes over."""

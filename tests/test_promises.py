@@ -36,6 +36,7 @@ from everywire.core.subscriptions import State, Subscriber, Subscription
 from everywire.logs.base import Append, Appended, LogSettings
 from everywire.logs.memory import MemoryLog
 from everywire.server.catch_up import CatchUp
+from everywire.server.shared_pages import SharedPages
 from everywire.wires import sse
 from everywire.wires.frames import split_frames
 from everywire.wires.longpoll import page_body
@@ -139,11 +140,15 @@ class Connection:
             self.reader.take_message(channel, position)
         elif item["type"] == "gap":
             self.reader.take_gap(item["channel"], item["after"], item["before"])
+        elif item["type"] == "position":
+            self.reader.take_position(item["last_id"])
 
     # The owner's part
 
-    def level(self, position: int) -> None:
-        self.reader.take_position(position)
+    def level(self, position: int) -> bytes:
+        if self.wire == "sse":
+            return sse.position_event(position)
+        return websocket_format("json").control({"type": "position", "last_id": position})
 
     def channel_ended(self, channel: str) -> None: ...
 
@@ -175,14 +180,15 @@ class Promises(RuleBasedStateMachine):
         with contextlib.suppress(StopIteration):
             self.log.open(self).send(None)  # it does not wait
         self.hub = Hub(self.log.head(), RULES)
-        self.catch_up = CatchUp(self.log, self.hub, self.soon.append, page_messages=2)
+        self.pages = SharedPages(self.log)
+        self.catch_up = CatchUp(self.log, self.hub, self.pages, self.soon.append, page_messages=2)
 
     # The log's sink, as the node is
 
     def batch(self, messages) -> None:
         before = self.hub.position
         delivery = self.hub.deliver(messages)
-        self.catch_up.forget_pages()
+        self.pages.forget()
         if self.fails:
             self.fails = False
             for subscriber in self.hub.set_back(before):
@@ -235,7 +241,7 @@ class Promises(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.now += seconds * 1_000_000
         self.log.tick()
-        self.catch_up.forget_pages()
+        self.pages.forget()
 
     @rule(
         target=readers,

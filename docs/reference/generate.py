@@ -27,8 +27,9 @@ a line for people; elsewhere, and with `--json`, one JSON object a line. No colo
 |---|---|
 | `EVERYWIRE_CONFIG` | the file of settings that `serve` and `config` read, in place of `--config` |
 | `EVERYWIRE_…` | a setting of a server each: [settings](settings.md) |
-| `EVERYWIRE_URL` | the server that `publish`, `tail` and `pipe` talk to, in place of `--url` |
+| `EVERYWIRE_URL` | the server of `publish`, `tail`, `pipe` and `listen`, in place of `--url` |
 | `EVERYWIRE_TOKEN` | the token they show; version 0.1 does not look at it |
+| `EVERYWIRE_WEBHOOK_SECRET` | what `listen` signs with, in place of `--secret-file` |
 | `NO_COLOR` | no colour |
 """
 

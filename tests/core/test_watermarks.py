@@ -38,6 +38,25 @@ def test_a_pattern_has_the_newest_it_covers() -> None:
     assert marks.of_all(["x.*", "x.1", "z"]) == {"x.*": 9, "x.1": 5}
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from(["x.1", "x.2", "x.1.y", "@x.1", "z"]), st.integers(1, 40))),
+    st.sets(
+        st.sampled_from(["*", "**", "x.*", "x.**", "*.1", "*.*.y", "@x.*", "z.*", "x.1", "z"]),
+    ),
+    st.integers(0, 30),
+    st.integers(0, 30),
+)
+def test_many_are_answered_as_each_alone(
+    raised: list[tuple[str, int]], names: set[str], floor: int, above: int
+) -> None:
+    """Many patterns are looked up in another way than few."""
+    marks = Watermarks(floor)
+    for channel, position in raised:
+        marks.raise_to(channel, position)
+    alone = {name: marks.of(name, above) for name in names}
+    assert marks.of_all(names, above) == {name: mark for name, mark in alone.items() if mark}
+
+
 def test_marks_of_no_interest_are_left_out() -> None:
     marks = Watermarks(0)
     marks.raise_to("x.1", 5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everywire.core.wheel import Timer, Wheel
+from everywire.core.wheel import Timed, Timer, Wheel
 
 
 def nothing() -> None:
@@ -19,6 +19,21 @@ def test_nothing_is_due_before_its_time() -> None:
     assert wheel.turn(105.2) == [timer]
     assert not timer.waiting
     assert len(wheel) == 0
+
+
+def test_what_is_due_does_what_it_was_given_or_what_it_is_made_for() -> None:
+    done: list[str] = []
+
+    class Own(Timed):
+        def due(self) -> None:
+            done.append("own")
+
+    wheel = Wheel(0.0, 0.1)
+    wheel.start(Own(), 1.0)
+    wheel.start(Timer(lambda: done.append("given")), 2.0)
+    for timer in wheel.turn(5.0):
+        timer.due()
+    assert done == ["own", "given"]
 
 
 def test_cancelled_is_not_due() -> None:

@@ -12,17 +12,27 @@ from typing import Any
 import click
 import pytest
 
+from everywire.access import (
+    api_keys,
+    authenticator,
+    claims,
+    fetching,
+    refusals,
+    revocations,
+    tokens,
+)
+from everywire.access import keys as access_keys
 from everywire.cli.frame import EXIT_CODES
-from everywire.cli.serve import DEFAULT_LOG, serve
-from everywire.cli.serving_options import _RULE_FIELDS
-from everywire.core import channels, pages, payload, positions, watermarks
+from everywire.cli.serve import serve
+from everywire.core import access, channels, pages, payload, positions, watermarks
 from everywire.core.errors import CLOSE_CODE, STATUS
 from everywire.core.limits import Limits
 from everywire.core.rules import ChannelRule, LogRetention
 from everywire.logs import base, keys, tail
 from everywire.logs.memory import DEFAULT_RETENTION
 from everywire.logs.sqlite import appending
-from everywire.server.settings import Settings
+from everywire.server.configuration.rule_text import SHORT, rule_keys
+from everywire.server.configuration.schema import RULE, SERVER
 
 from .markdown import ROOT, Document, read
 
@@ -62,6 +72,14 @@ BOUNDS: dict[str, tuple[int, ...]] = {
     "watermarks and ended channels that are remembered": (watermarks.MAX_WATERMARKS,),
     "openings of a log that are remembered": (positions.MAX_HOLES,),
     "a page of an answer": (pages.PAGE_BYTES >> 20,),
+    "a token or API key": (refusals.MAX_TOKEN_BYTES,),
+    "patterns in a grant": (access.MAX_GRANT_PATTERNS,),
+    "a `sub`, a `jti`": (claims.MAX_USER_BYTES, claims.MAX_TOKEN_ID_BYTES),
+    "keys of an issuer's set; bytes of it": (access_keys.MAX_KEYS, fetching.MAX_KEY_SET_BYTES),
+    "keys tried for one token": (tokens.MAX_TRIES,),
+    "API keys; secrets of one": (api_keys.MAX_API_KEYS, 2),
+    "tokens of which is remembered what they grant": (authenticator.MAX_REMEMBERED,),
+    "revocations": (revocations.MAX_REVOCATIONS,),
 }
 
 
@@ -78,23 +96,21 @@ def test_as_many_channels_are_remembered_as_ended_as_have_watermarks() -> None:
     assert base.MAX_ENDED == watermarks.MAX_WATERMARKS
 
 
-def test_every_setting_is_there_with_its_default() -> None:
-    rows = {row[0].strip("`"): row for row in document("settings.md").table_under("Settings")}
-    settings = Settings()
-    assert list(rows) == [field.name for field in fields(Settings)]
-    for name, (_, _, default, _) in rows.items():
-        value = getattr(settings, name)
-        if name == "retention":
-            assert default == "by the log"
-        elif name in ("rules", "allowed_hosts", "allowed_origins"):
-            assert default == "none"
-        elif name == "limits":
-            assert "limits.md" in default
-        elif isinstance(value, bool):
-            assert default == ("yes" if value else "no")
-        else:
-            assert default == f"`{value}`", name
-    assert settings.log == DEFAULT_LOG
+def test_the_settings_are_what_config_docs_says() -> None:
+    written = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    assert generator().BELOW in written
+    assert written == generator().settings(written), "run: python docs/reference/generate.py"
+
+
+def test_every_setting_is_there() -> None:
+    rows = [row for name in document("settings.md").headings for row in tables(name)]
+    names = [setting.path[-1] for setting in (*SERVER, *RULE)]
+    assert sorted(row[0].strip("`") for row in rows) == sorted(names)
+
+
+def tables(heading: str) -> list[list[str]]:
+    """The rows of the tables of settings: those of five cells."""
+    return [row for row in document("settings.md").table_under(heading) if len(row) == 5]
 
 
 def test_every_option_that_starts_a_server_is_among_the_settings() -> None:
@@ -108,7 +124,10 @@ def test_every_option_that_starts_a_server_is_among_the_settings() -> None:
 
 def test_every_key_of_a_rule_is_there_with_its_field_and_default() -> None:
     rows = document("rules.md").table_under("Rules for channels")
-    expected = {f"`{key}=`": (f"`{field}`", _shown(field)) for key, field in _RULE_FIELDS.items()}
+    expected = {
+        f"`{key}=`": (f"`{SHORT.get(key, key)}`", _shown(SHORT.get(key, key)))
+        for key in rule_keys()
+    }
     assert {row[0]: (row[1], row[2].strip("`")) for row in rows} == expected
 
 

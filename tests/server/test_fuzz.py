@@ -12,6 +12,8 @@ import socket
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fuzz.mutation import Edit, edits, mangle
+
 from .clients import Raw, frame
 from .running import Running
 
@@ -44,35 +46,12 @@ FRAMES += [frame(9, b"ping"), frame(10, b"pong"), frame(1, b'{"type"', final=Fal
 STATUSES = {100, 101, 200, 204, 400, 403, 404, 405, 408, 413, 426, 431}
 CLOSE_CODES = {1000, 1002, 1003, 1007, 1009}
 
-Edit = tuple[str, int, int, bytes]
-edits = st.lists(
-    st.tuples(
-        st.sampled_from(["cut", "repeat", "replace", "insert"]),
-        st.integers(0, 400),
-        st.integers(0, 12),
-        st.binary(max_size=8) | st.sampled_from([b"\r\n", b"\r\n\r\n", b":", b"\x00", b"\xff"]),
-    ),
-    max_size=4,
-)
+EDITS = edits([b"\r\n", b"\r\n\r\n", b":", b"\x00", b"\xff"])
 FUZZ = settings(
     max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-
-
-def mangle(data: bytes, changes: list[Edit]) -> bytes:
-    for kind, where, count, new in changes:
-        at = where % (len(data) + 1)
-        if kind == "cut":
-            data = data[:at] + data[at + count :]
-        elif kind == "repeat":
-            data = data[:at] + data[at : at + count] * 2 + data[at + count :]
-        elif kind == "replace":
-            data = data[:at] + new + data[at + len(new) :]
-        else:
-            data = data[:at] + new + data[at:]
-    return data
 
 
 def everything(raw: Raw, sent: bytes) -> bytes:
@@ -89,7 +68,7 @@ def everything(raw: Raw, sent: bytes) -> bytes:
 
 
 @FUZZ
-@given(requests=st.lists(st.sampled_from(REQUESTS), min_size=1, max_size=3), changes=edits)
+@given(requests=st.lists(st.sampled_from(REQUESTS), min_size=1, max_size=3), changes=EDITS)
 def test_http(native: Running, requests: list[bytes], changes: list[Edit]) -> None:
     """Issue 4, bad input: every answer to a mangled request is one of the protocol."""
     raw = native.raw()
@@ -117,7 +96,7 @@ def sent_by_head(rest: bytes) -> bool:
 @FUZZ
 @given(
     frames=st.lists(st.sampled_from(FRAMES), min_size=1, max_size=6),
-    changes=edits,
+    changes=EDITS,
     step=st.sampled_from([1, 7, 10_000]),
 )
 def test_frames(native: Running, frames: list[bytes], changes: list[Edit], step: int) -> None:

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
-from everywire.server.pages import POLICY, PREFIX, web_pages
+from everywire.server.page_headers import POLICY
+from everywire.server.pages import PREFIX, web_pages
 from everywire.server.routes import match
 
 from .running import Running

@@ -18,11 +18,13 @@ class ServerProcess:
 
     Attributes:
         command: Of ``everywire``.
+        launcher: What it is started by: a program that runs its arguments.
         started: Finds the address in what it says once it listens.
         url: Where it listens.
     """
 
     command = "serve"
+    launcher: tuple[str, ...] = ()
     started = re.compile(r"serves (http://\S+)")
 
     def __init__(self, *arguments: str, port: int = 0) -> None:
@@ -36,6 +38,7 @@ class ServerProcess:
         """Start it, or start it again on the same port; returns when it listens."""
         self.process = subprocess.Popen(
             [
+                *self.launcher,
                 sys.executable,
                 "-m",
                 "everywire",

@@ -114,6 +114,19 @@ def test_who_is_told_of_a_hole_misses_nothing() -> None:
     assert broken(*history(*story, names=("few",), channel="few")) == []
 
 
+def test_who_hears_a_channel_by_two_names_is_told_by_either() -> None:
+    for name in ("few", "*"):
+        gap = Missed("c", name, 11, 14, "trimmed")
+        story = [*got("few", 11), gap, *every("few", range(14, 17))]
+        assert broken(*history(*story, names=("few", "*"), channel="few")) == []
+
+
+def test_who_hears_a_channel_by_two_names_goes_on_from_the_lower_since() -> None:
+    twice = Connected("c", 2, "ws", {"few": 14, "*": 12})
+    story = [*every("few", range(11, 13)), twice, *every("few", range(14, 17))]
+    assert "hole" in broken(*history(*story, names=("few", "*"), channel="few"))
+
+
 def test_order() -> None:
     story = [*every(ids=range(11, 14)), *got("all", 15), *got("all", 14), *got("all", 16)]
     assert "order" in broken(*history(*story))

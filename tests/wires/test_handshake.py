@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,9 +12,10 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Frame
 from websockets.protocol import State
 from websockets.uri import parse_uri
+from websockets.utils import accept_key
 
 from everywire.core.errors import RequestError, UsageError
-from everywire.wires import frame_reader, frames
+from everywire.wires import frame_reader, frames, handshake
 from everywire.wires.deflate import Deflate, Inflater, compress
 from everywire.wires.handshake import SUBPROTOCOLS, Upgrade, accept, choose_subprotocol
 
@@ -379,3 +382,44 @@ def test_a_websockets_client_opens_and_talks(compressed: bool, window: int | Non
         frames.Text(payload),
         frames.Closing(1000, "bye"),
     ]
+
+
+class TestHandshakesThatComeAgain:
+    """All but the key is decided on once, for whoever sends the same."""
+
+    @pytest.fixture(autouse=True)
+    def nothing_is_known(self) -> None:
+        handshake._known_agree.cache_clear()
+
+    def known(self) -> int:
+        return handshake._known_agree.cache_info().currsize
+
+    def test_are_answered_by_their_own_key(self) -> None:
+        keys = [b64encode(bytes([number]) * 16) for number in range(3)]
+        for key in keys:
+            upgrade = judge(
+                asked(sec_websocket_key=key, sec_websocket_protocol=b"everywire.v1.msgpack")
+            )
+            assert accept_key(key.decode()).encode() in upgrade.response_head
+            assert upgrade.subprotocol == "everywire.v1.msgpack"
+        assert self.known() == 1
+
+    def test_are_judged_by_their_own_key(self) -> None:
+        judge(asked())
+        assert "16 bytes" in refusal(asked(sec_websocket_key=b"no key")).message
+
+    def test_are_decided_on_anew_where_anything_else_differs(self) -> None:
+        offer = asked(sec_websocket_extensions=b"permessage-deflate")
+        assert judge(offer, deflate=True).deflate is not None
+        assert judge(offer).deflate is None
+        assert judge(asked(), deflate=True).deflate is None
+        assert refusal(offer, method="POST").code == "method_not_allowed"
+        assert refusal([*offer, (b"content-length", b"5")]).code == "bad_request"
+        assert judge(offer, deflate=True).deflate is not None
+
+    @pytest.mark.parametrize(
+        "protocols", [b"everywire.v1, everywire.token.secret", b"a" * 600], ids=["token", "long"]
+    )
+    def test_are_not_kept_where_nobody_else_sends_them(self, protocols: bytes) -> None:
+        judge(asked(sec_websocket_protocol=protocols))
+        assert self.known() == 0

@@ -22,6 +22,9 @@ COMMANDS: Final = {
     "pipe": Lazy(
         "everywire.cli.pipe:pipe", "Publish the lines of stdin, through restarts of the server."
     ),
+    "listen": Lazy(
+        "everywire.cli.listen:listen", "Forward each message to a URL as a signed request."
+    ),
     "config": Lazy("everywire.cli.config:config", "Write, check and show a server's settings."),
     "token": Lazy("everywire.cli.token:token", "Make tokens, and say what one is good for."),
     "key": Lazy(
@@ -34,7 +37,7 @@ COMMANDS: Final = {
     ),
     "simulate": Lazy(
         "everywire.cli.simulate:simulate",
-        "Play a server and 100 clients through thousands of schedules, by seed.",
+        "Play a server and 100 clients through schedules by seed.",
     ),
 }
 

@@ -29,7 +29,7 @@ _EXAMPLES: Final = (
 @click.command(
     cls=ExampleCommand,
     examples=_EXAMPLES,
-    short_help="Play a server and 100 clients through thousands of schedules, by seed.",
+    short_help="Play a server and 100 clients through schedules by seed.",
 )
 @click.option(
     "--seed",
@@ -68,7 +68,7 @@ def simulate(
     jobs: int | None,
     as_json: bool,
 ) -> None:
-    """Play a server and 100 clients through thousands of schedules, by seed.
+    """Play a server and 100 clients through schedules by seed.
 
     The real server, from its HTTP protocol to its log, runs in one thread on a clock and a network
     that are simulated. A seed decides what happens next: publishes, bytes that arrive, cuts,

@@ -39,17 +39,11 @@ class Audience:
         """A member hears more, or fewer, channels than before."""
         self._dirty = True
 
-    def groups(self) -> list[tuple[Format, list[Subscriber]]]:
-        """Those that hear nothing else, by format."""
+    def grouped(self) -> tuple[list[tuple[Format, list[Subscriber]]], list[Subscriber]]:
+        """Those that hear nothing else, by format; and those that may hear something else."""
         if self._dirty:
             self._regroup()
-        return self._groups
-
-    def multi(self) -> list[Subscriber]:
-        """Those that may hear something else as well."""
-        if self._dirty:
-            self._regroup()
-        return self._multi
+        return self._groups, self._multi
 
     def _regroup(self) -> None:
         groups: dict[Format, list[Subscriber]] = {}

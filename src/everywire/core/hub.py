@@ -178,6 +178,10 @@ class Hub:
         live.channels = shared_names(live.channels - channels)
         live.patterns = shared_names(live.patterns - patterns)
         live.version += 1
+        if subscriber.starts is None and (apart.patterns or live.patterns):
+            # They may overlap, and are no longer level: each message is sent by one of them.
+            names = (*apart.channels, *apart.patterns, *live.channels, *live.patterns)
+            subscriber.starts = dict.fromkeys(names, live.position)
         if live.empty:
             subscriber.subscriptions.remove(live)
         subscriber.subscriptions.append(apart)
@@ -192,20 +196,23 @@ class Hub:
         """
         self.position = batch[-1].id
         delivery = Delivery()
+        writes, audiences = delivery.writes, self._audiences
         channels = _by_channel(batch)
         apart = self._apart(batch)
+        has_patterns = len(self._patterns) > 0
         heard: dict[Subscriber, list[int]] = {}
         for index, (channel, messages) in enumerate(channels):
-            audience = self._audiences.get(channel)
+            audience = audiences.get(channel)
             if audience is not None:
-                for wire, alike in audience.groups():
+                groups, multi = audience.grouped()
+                for wire, alike in groups:
                     subscribers = [s for s in alike if s not in apart] if apart else alike
-                    delivery.writes.append((_joined(wire, messages), subscribers))
-                for subscriber in audience.multi():
+                    writes.append((_joined(wire, messages), subscribers))
+                for subscriber in multi:
                     heard.setdefault(subscriber, []).append(index)
                 if messages[-1].final:
                     delivery.ended.append((channel, list(audience.members)))
-            if len(self._patterns):
+            if has_patterns:
                 for subscriber in self._by_pattern(channel):
                     indices = heard.setdefault(subscriber, [])
                     if not indices or indices[-1] != index:
@@ -336,13 +343,15 @@ def _by_channel(batch: Sequence[Message]) -> Sequence[tuple[str, Sequence[Messag
         return ((batch[0].channel, batch),)
     channels: dict[str, list[Message]] = {}
     for message in batch:
-        of_channel = channels.get(message.channel)
-        if of_channel is None:
-            channels[message.channel] = [message]
+        channel = message.channel
+        if channel in channels:
+            channels[channel].append(message)
         else:
-            of_channel.append(message)
+            channels[channel] = [message]
     return list(channels.items())
 
 
 def _joined(wire: Format, messages: Sequence[Message]) -> bytes:
+    if len(messages) == 1:
+        return wire.join((wire.message(messages[0]),), messages)
     return wire.join([wire.message(message) for message in messages], messages)

@@ -82,4 +82,4 @@ class Openings:
 
 def next_position(head: int, now_us: int) -> int:
     """The position of the next message: ``max(head + 1, now)``."""
-    return max(head + 1, now_us)
+    return now_us if now_us > head else head + 1

@@ -190,8 +190,11 @@ class Format(Protocol):
 class Owner(Protocol):
     """The session that a subscriber belongs to; the shells of the wires are such."""
 
-    def level(self, position: int) -> None:
-        """Everything up to the position has been sent, after a replay or a lag."""
+    def level(self, position: int) -> bytes:
+        """What is said once everything up to the position has been sent, after a replay or a lag.
+
+        It goes out with the last of that, in one write.
+        """
         ...
 
     def channel_ended(self, channel: str) -> None:
@@ -286,13 +289,14 @@ class Subscriber:
 
     def note_starts(self, subscription: Subscription) -> None:
         """Remember where a new subscription starts, if it may overlap with another."""
-        names = [*subscription.channels, *subscription.patterns]
         if self.starts is not None:
+            names = [*subscription.channels, *subscription.patterns]
             self.starts.update((name, subscription.position) for name in names)
             return
-        patterns = bool(subscription.patterns) or any(s.patterns for s in self.subscriptions)
-        if patterns and self.subscriptions:
-            every = [*self.subscriptions, subscription]
+        if not self.subscriptions:
+            return
+        every = [*self.subscriptions, subscription]
+        if any(s.patterns for s in every):
             self.starts = {n: s.start for s in every for n in (*s.channels, *s.patterns)}
 
     def sent_by_others(self, subscription: Subscription) -> Callable[[Message], bool] | None:

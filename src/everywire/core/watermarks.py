@@ -14,10 +14,12 @@ import heapq
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from everywire.core.channels import is_pattern, matches
+from everywire.core.channels import PatternTable, is_pattern, matches
 from everywire.core.messages import Gap
 
 MAX_WATERMARKS: Final = 1_000_000
+
+_FEW_PATTERNS: Final = 4
 
 
 class Watermarks:
@@ -101,8 +103,26 @@ class Watermarks:
         """Those of several channels and patterns, without the zeros."""
         if not self._marks:
             return {}
-        found = ((name, self.of(name, above)) for name in names)
+        names = tuple(names)
+        patterns = [name for name in names if is_pattern(name)]
+        if len(patterns) <= _FEW_PATTERNS:
+            found = ((name, self.of(name, above)) for name in names)
+        else:
+            of_patterns = self._of_patterns(patterns, max(above, self.floor))
+            found = ((n, of_patterns[n] if n in of_patterns else self.of(n, above)) for n in names)
         return {name: mark for name, mark in found if mark}
+
+    def _of_patterns(self, patterns: Iterable[str], above: int) -> dict[str, int]:
+        """Those of many patterns, in one walk through the marks and not in one for each."""
+        newest = dict.fromkeys(patterns, 0)
+        table: PatternTable[str] = PatternTable()
+        for pattern in newest:
+            table.put(pattern, pattern)
+        for channel, mark in self._marks.items():
+            if mark > above:
+                for pattern in table.covering(channel):
+                    newest[pattern] = max(mark, newest[pattern])
+        return newest
 
 
 def trimmed_gaps(

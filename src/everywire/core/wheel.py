@@ -10,24 +10,43 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-class Timer:
-    """Something that is due at some time; the owner keeps it to move or cancel it.
+class Timed:
+    """Something that is due at some time; whoever has it can move or cancel it.
 
     Attributes:
-        action: What to do then.
         tick: Where it waits on its wheel, which alone changes it; -1: nowhere.
     """
 
-    __slots__ = ("action", "tick")
+    __slots__ = ("tick",)
 
-    def __init__(self, action: Callable[[], None]) -> None:
-        self.action = action
+    def __init__(self) -> None:
         self.tick = -1
 
     @property
     def waiting(self) -> bool:
         """Whether it is on the wheel."""
         return self.tick >= 0
+
+    def due(self) -> None:
+        """Its time has come."""
+        raise NotImplementedError
+
+
+class Timer(Timed):
+    """One that is given what to do then.
+
+    Where there are very many, a class of its own with a `due` saves the timer and the callback.
+    """
+
+    __slots__ = ("action",)
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        super().__init__()
+        self.action = action
+
+    def due(self) -> None:
+        """Its time has come."""
+        self.action()
 
 
 class Wheel:
@@ -42,13 +61,13 @@ class Wheel:
 
     def __init__(self, now: float, resolution: float = 0.05) -> None:
         self.resolution = resolution
-        self._slots: dict[int, set[Timer]] = {}
+        self._slots: dict[int, set[Timed]] = {}
         self._turned = int(now / resolution)
 
     def __len__(self) -> int:
         return sum(len(slot) for slot in self._slots.values())
 
-    def start(self, timer: Timer, due: float) -> None:
+    def start(self, timer: Timed, due: float) -> None:
         """Put a timer on the wheel, or move it."""
         self.cancel(timer)
         tick = max(int(due / self.resolution), self._turned) + 1
@@ -58,7 +77,7 @@ class Wheel:
             slot = self._slots[tick] = set()
         slot.add(timer)
 
-    def cancel(self, timer: Timer) -> None:
+    def cancel(self, timer: Timed) -> None:
         """Take a timer off the wheel, if it is on it."""
         tick = timer.tick
         if tick < 0:
@@ -70,10 +89,10 @@ class Wheel:
             if not slot:
                 del self._slots[tick]
 
-    def turn(self, now: float) -> list[Timer]:
+    def turn(self, now: float) -> list[Timed]:
         """Take off what is due, the earliest tick first; the caller acts."""
         tick = int(now / self.resolution)
-        due: list[Timer] = []
+        due: list[Timed] = []
         if len(self._slots) < tick - self._turned:
             reached = sorted(number for number in self._slots if number <= tick)
         else:

@@ -15,7 +15,7 @@ from everywire.core.errors import EverywireError, LogUnavailable
 from everywire.core.messages import Message, message_from
 from everywire.core.pages import PAGE_MESSAGES, Page, Query
 from everywire.core.positions import Openings, next_position
-from everywire.core.rules import LogRetention
+from everywire.core.rules import ChannelRule, LogRetention
 from everywire.core.watermarks import Watermarks
 from everywire.logs.answers import answer
 from everywire.logs.base import (
@@ -50,6 +50,8 @@ class MemoryLog(Log):
         self._settings = settings
         self._retention = settings.retention or DEFAULT_RETENTION
         self._now_us = settings.now_us
+        # Whether a channel may be kept shorter than the log.
+        self._bounded = any(_bounds(rule) for rule in settings.rules.rules)
         self._kept = Kept()
         self._keys = Keys(settings.key_window_ms)
         self._state = MemoryState()
@@ -131,7 +133,7 @@ class MemoryLog(Log):
                 if draft.key is not None:
                     self._hold(draft.key, message, draft.frees)
         self._given = position
-        positions = range(first, position + 1)
+        positions = (first,) if position == first else range(first, position + 1)
         if scope is not None:
             self._keys.store(scope, positions, now_ms)
         return Appended(positions)
@@ -150,8 +152,9 @@ class MemoryLog(Log):
         self._handed_over = batch[-1].id
         self._sink.batch(batch)
         self._sink.advance(self._handed_over)
-        for channel in {message.channel for message in batch}:
-            self._trim_channel(channel)
+        if self._bounded:
+            for channel in {message.channel for message in batch}:
+                self._trim_channel(channel)
         self._trim_all(TRIM_STEP + len(batch))
 
     def flush(self) -> None:
@@ -289,7 +292,7 @@ class MemoryLog(Log):
 
     def _trim_channel(self, channel: str) -> None:
         rule = self._settings.rules.of(channel)
-        if rule.max_messages is None and rule.max_bytes is None and rule.max_age is None:
+        if not _bounds(rule):
             return
         shelf = self._kept.shelves.get(channel)
         too_old = None if rule.max_age is None else self._now_us() // 1000 - rule.max_age * 1000
@@ -338,6 +341,10 @@ class MemoryLog(Log):
 
     def _expired(self, message: Message) -> bool:
         return 0 < message.expires <= self._now_us() // 1000
+
+
+def _bounds(rule: ChannelRule) -> bool:
+    return rule.max_messages is not None or rule.max_bytes is not None or rule.max_age is not None
 
 
 def _nobody(_: Appended | EverywireError) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from everywire.core.errors import EverywireError, LogRefused, RequestError, UsageError
 from everywire.server.asgi_outlets import StreamOutlet
 from everywire.server.asgi_websocket import serve_websocket
+from everywire.server.description.serving import described, is_described
 from everywire.server.event_stream import EventStream, open_stream, stream_headers
 from everywire.server.messages import Request, Response, internal_error, problem
 from everywire.server.node import Node
@@ -93,7 +94,7 @@ class ServerApplication:
         except RequestError as error:
             await send_response(send, problem(error), request.origin)
             return
-        if route is None and self._pages is not None:
+        if route is None and self._pages is not None and not self._describes(request):
             await self._pages(scope, receive, _cross_origin(send, request))
             return
         try:
@@ -108,11 +109,17 @@ class ServerApplication:
         elif answer is not None:
             await send_response(send, answer, request.origin)
 
+    def _describes(self, request: Request) -> bool:
+        """Whether it is a request for the API's own description."""
+        return self.node.settings.docs and is_described(request.path)
+
     async def _answer(
         self, request: Request, route: Route | None, receive: Receive
     ) -> Response | StreamRequest | None:
         """The answer, or what to stream; None where the client has gone meanwhile."""
         node = self.node
+        if route is None and self._describes(request):
+            return described(request, node.limits)
         if route is None:
             raise RequestError("not_found", f"there is nothing at {request.path[:200]}")
         if route.name == "events":
@@ -191,7 +198,7 @@ def request_from(scope: Scope, method: str) -> Request:
 async def send_response(send: Send, response: Response, origin: str | None) -> None:
     """Send a whole answer."""
     headers = [*response.headers, *cross_origin_headers(origin)]
-    if response.status != 204:
+    if response.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(response.body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})

@@ -41,7 +41,7 @@ class Outlet:
         self._node = node
         self._parts: list[bytes] = []
         self._size = 0
-        self._wake = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
         self._closed = False
 
     def write(self, data: bytes) -> None:
@@ -50,23 +50,32 @@ class Outlet:
             return
         self._parts.append(data)
         self._size += len(data)
-        self._wake.set()
+        self._wake()
         if self._size > HIGH_WATER and self.subscriber is not None and not self.subscriber.full:
             self._node.socket_full(self.subscriber)
 
     async def run(self) -> None:
         """Send what is written, until the outlet is closed and empty."""
+        loop = asyncio.get_running_loop()
         while True:
             while not self._parts:
                 if self._closed:
                     return
-                self._wake.clear()
-                await self._wake.wait()
+                # A bare future: an Event costs as much again, for each delivery.
+                self._waiter = loop.create_future()
+                await self._waiter
             parts, self._parts, self._size = self._parts, [], 0
-            await self.send(b"".join(parts))
+            await self.send(parts[0] if len(parts) == 1 else b"".join(parts))
             if not self._parts and self.subscriber is not None and self.subscriber.full:
                 self._node.socket_drained(self.subscriber)
                 self.drained()
+
+    def _wake(self) -> None:
+        """Something has changed for who runs the outlet."""
+        waiter, self._waiter = self._waiter, None
+        # It is done where the connection's task has been cancelled meanwhile.
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     async def send(self, data: bytes) -> None:
         """Send bytes."""
@@ -74,6 +83,10 @@ class Outlet:
 
     def drained(self) -> None:
         """There is room again."""
+
+    def cut_if_gone(self, heartbeat: float) -> bool:
+        """Whether the peer is there is the server's own business."""
+        return False
 
 
 class StreamOutlet(Outlet):
@@ -91,7 +104,7 @@ class StreamOutlet(Outlet):
     def close(self) -> None:
         """Send what is left, then end."""
         self._closed = True
-        self._wake.set()
+        self._wake()
 
     async def run(self) -> None:
         """Send the stream, then its end."""
@@ -147,7 +160,7 @@ class SocketOutlet(Outlet):
         """Send what is left, then close."""
         self._code, self._reason = code, reason
         self._closed = True
-        self._wake.set()
+        self._wake()
         self.reading.set()
 
     def pause(self) -> None:

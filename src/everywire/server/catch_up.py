@@ -5,8 +5,8 @@ as its socket has room, until it is level with the hub. Pages come from the log'
 without waiting; where that does not reach back, a few readers ask the log, whoever asked first
 being served first. No task, queue or timer belongs to a connection.
 
-A thousand clients that come back at once ask for the same page: it is read and encoded once, until
-the next batch.
+What a client is told as it begins, its first page, and that it is level go out in one write: for
+most who come back that is all there is, and a write costs more than all the rest.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from everywire.core.conflation import Conflation
 from everywire.core.errors import LogUnavailable
 from everywire.core.hub import Hub
 from everywire.core.messages import Gap, Message
-from everywire.core.pages import Page, Query
-from everywire.core.subscriptions import Format, Input, State, Subscriber, Subscription
+from everywire.core.pages import Query
+from everywire.core.subscriptions import Input, State, Subscriber, Subscription
 from everywire.logs.base import Log
+from everywire.server.shared_pages import SharedPage, SharedPages, query
 
 logger = logging.getLogger("everywire.server")
 
@@ -35,9 +36,10 @@ PAGE_BYTES: Final = 64 * 1024
 """What is written at once to a socket that is behind, about its own buffer; so that a stalled
 reader costs no more."""
 _PAGES_A_TURN: Final = 8
-_MAX_PAGES_SHARED: Final = 256
+_JOINED: Final = 16 * 1024
+"""A page up to here does not fill a socket that had room, so its reader is level once it is
+written, and can be told so in the same write."""
 
-_Key = tuple[frozenset[str], frozenset[str], int]
 _Waiting = tuple[Subscriber, Subscription, int, Query]
 
 
@@ -45,8 +47,9 @@ class CatchUp:
     """See the module.
 
     Args:
-        log: Where pages come from.
+        log: Where pages come from that are not recent.
         hub: Who is level.
+        pages: The recent ones.
         soon: Runs a callback in the loop's next turn.
         page_messages: Messages in a page.
     """
@@ -55,19 +58,19 @@ class CatchUp:
         self,
         log: Log,
         hub: Hub,
+        pages: SharedPages,
         soon: Callable[[Callable[[], None]], object],
         page_messages: int = PAGE_MESSAGES,
     ) -> None:
         self._log = log
         self._hub = hub
+        self._pages = pages
         self._soon = soon
         self._page_messages = page_messages
         self._waiting: deque[_Waiting] = deque()
         self._failed: list[Subscriber] = []
         self._wake = asyncio.Event()
         self._readers: list[asyncio.Task[None]] = []
-        self._pages: dict[_Key, Page] = {}
-        self._bytes: dict[tuple[_Key, Format], bytes] = {}
 
     def start(self) -> None:
         """Start the readers."""
@@ -79,28 +82,26 @@ class CatchUp:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
 
-    def forget_pages(self) -> None:
-        """The log has moved: pages shared so far end too early."""
-        if self._pages:
-            self._pages.clear()
-            self._bytes.clear()
+    def pump(self, subscriber: Subscriber, lead: bytes = b"") -> None:
+        """Send a subscriber what it is behind by, as far as its socket and this turn allow.
 
-    def pump(self, subscriber: Subscriber) -> None:
-        """Send a subscriber what it is behind by, as far as its socket and this turn allow."""
+        Args:
+            subscriber: Who may be behind.
+            lead: What it is to be sent before, whether or not it is behind.
+        """
         for _ in range(_PAGES_A_TURN):
-            if subscriber.full or subscriber.reading:
+            subscription = None
+            if not (subscriber.full or subscriber.reading):
+                subscription = subscriber.behind()
+            shared = None if subscription is None else self._recent(subscription)
+            if subscription is None or shared is None:
+                if lead:
+                    subscriber.write(lead)
+                if subscription is not None:
+                    self._wait(subscriber, subscription)
                 return
-            subscription = subscriber.behind()
-            if subscription is None:
-                return
-            query = self._query(subscription)
-            page, key = self._recent(query, subscription)
-            if page is None:
-                subscriber.reading = True
-                self._waiting.append((subscriber, subscription, subscription.version, query))
-                self._wake.set()
-                return
-            self._send(subscriber, subscription, page, key)
+            self._send(subscriber, subscription, shared, lead)
+            lead = b""
         self._soon(lambda: self.pump(subscriber))
 
     def retry(self) -> None:
@@ -110,10 +111,11 @@ class CatchUp:
             subscriber.reading = False
             self.pump(subscriber)
 
-    def _query(self, subscription: Subscription) -> Query:
-        return Query(
-            tuple(sorted(subscription.channels)),
-            tuple(sorted(subscription.patterns)),
+    def _recent(self, subscription: Subscription) -> SharedPage | None:
+        """A page without waiting."""
+        return self._pages.recent(
+            subscription.channels,
+            subscription.patterns,
             subscription.position,
             self._hub.position,
             self._page_messages,
@@ -121,33 +123,36 @@ class CatchUp:
             subscription.waived,
         )
 
-    def _recent(self, query: Query, subscription: Subscription) -> tuple[Page | None, _Key | None]:
-        """A page without waiting, shared with others that ask for the same."""
-        if query.waived:
-            return self._log.recent(query), None
-        key = (subscription.channels, subscription.patterns, query.after)
-        page = self._pages.get(key)
-        if page is None:
-            page = self._log.recent(query)
-            if page is not None and len(self._pages) < _MAX_PAGES_SHARED:
-                self._pages[key] = page
-        return page, key
+    def _wait(self, subscriber: Subscriber, subscription: Subscription) -> None:
+        """Its page is no more in memory: the log is asked in its turn."""
+        asked = query(
+            subscription.channels,
+            subscription.patterns,
+            subscription.position,
+            self._hub.position,
+            self._page_messages,
+            PAGE_BYTES,
+            subscription.waived,
+        )
+        subscriber.reading = True
+        self._waiting.append((subscriber, subscription, subscription.version, asked))
+        self._wake.set()
 
     async def _read_for_all(self) -> None:
         while True:
             while not self._waiting:
                 self._wake.clear()
                 await self._wake.wait()
-            subscriber, subscription, version, query = self._waiting.popleft()
+            subscriber, subscription, version, asked = self._waiting.popleft()
             if subscription not in subscriber.subscriptions:
                 subscriber.reading = False
                 self.pump(subscriber)
                 continue
             try:
-                page = await self._log.read(query)
+                page = await self._log.read(asked)
                 subscriber.reading = False
                 if subscription in subscriber.subscriptions and subscription.version == version:
-                    self._send(subscriber, subscription, page, None)
+                    self._send(subscriber, subscription, SharedPage(page))
                 self.pump(subscriber)
             except LogUnavailable as error:
                 logger.warning("a subscriber waits for the log: %s", error.message)
@@ -162,78 +167,91 @@ class CatchUp:
         self._failed.append(subscriber)
 
     def _send(
-        self, subscriber: Subscriber, subscription: Subscription, page: Page, key: _Key | None
+        self,
+        subscriber: Subscriber,
+        subscription: Subscription,
+        shared: SharedPage,
+        lead: bytes = b"",
     ) -> None:
         """Write a page and move the subscription to its end."""
+        page = shared.page
         before, subscription.position = subscription.position, page.last
         subscription.waived = page.marks
-        for item in page.items:
-            if isinstance(item, Gap):
-                subscription.step(Input.LOST)
-                subscription.step(Input.GAP_SENT)
+        if shared.gaps:
+            subscription.step(Input.LOST)
+            subscription.step(Input.GAP_SENT)
         if page.left or subscription.owed:
-            page = structs.replace(page, items=subscription.settle(page.items, page.left))
-            key = None
+            items = subscription.settle(page.items, page.left)
+            shared = SharedPage(structs.replace(page, items=items))
+        level = self._level(subscriber, subscription) if page.complete else []
         try:
-            data = self._encoded(subscriber, subscription, page, key)
+            encoded = self._encoded(subscriber, subscription, shared)
+            joined = len(lead) + len(encoded) <= _JOINED
+            said = self._said(subscriber, level) if joined else b""
+            data = b"".join((lead, encoded, said))
         except Exception:
             logger.exception("a page could not be written")
             subscription.position = before
             self._try_again(subscriber)
-            return
+            data, level, joined = lead, [], True
         if data:
             subscriber.write(data)
-        if page.complete and page.last >= self._hub.position:
-            self._level(subscriber, subscription)
+        # Written to the end, but over its high-water mark: nothing new until it drains.
+        if level and not subscriber.full:
+            self._go_live(subscriber, level, told=joined)
 
     def _encoded(
-        self, subscriber: Subscriber, subscription: Subscription, page: Page, key: _Key | None
+        self, subscriber: Subscriber, subscription: Subscription, shared: SharedPage
     ) -> bytes:
-        items = page.items
+        items = shared.page.items
         if subscription.conflation is not None:
-            newest = self._conflated(subscription.conflation, subscription, page)
+            newest = self._conflated(subscription.conflation, subscription, shared)
             return encode(subscriber, newest)
         sent = subscriber.sent_by_others(subscription)
         if sent is not None:
             fresh = [item for item in items if isinstance(item, Gap) or not sent(item)]
             return encode(subscriber, fresh)
-        own_echo = subscriber.name is not None and any(
-            isinstance(item, Message) and not item.echo for item in items
-        )
-        if key is None or own_echo:
+        if subscriber.name is not None and not shared.echoes:
             return encode(subscriber, items)
-        data = self._bytes.get((key, subscriber.format))
-        if data is None:
-            data = encode(subscriber, items)
-            if key in self._pages:
-                self._bytes[key, subscriber.format] = data
-        return data
+        return self._pages.write(shared, subscriber.format, lambda: encode(subscriber, items))
 
     def _conflated(
-        self, conflation: Conflation, subscription: Subscription, page: Page
+        self, conflation: Conflation, subscription: Subscription, shared: SharedPage
     ) -> list[Message | Gap]:
         """Nothing until the end is read; then the newest of each event name."""
+        page = shared.page
         conflation.take(page.items)
         level = page.complete and subscription.position >= self._hub.position
         return conflation.release() if level or conflation.full else []
 
-    def _level(self, subscriber: Subscriber, subscription: Subscription) -> None:
-        """A subscription has everything: it is live, if its socket has room."""
-        if subscriber.full:
-            # Written to the end, but over its high-water mark: nothing new until it drains.
-            return
-        level = [subscription]
-        if subscriber.starts is not None:
-            # They may overlap, and so become live together; the others are served first.
-            level = [s for s in subscriber.subscriptions if s.state is not State.LIVE]
-            if any(s.position < self._hub.position for s in level):
-                return
-        names = [name for s in level for name in s.channels]
-        for one in level:
-            one.conflation = None
-            self._hub.caught_up(subscriber, one)
-        if subscriber.behind() is None:
-            subscriber.owner.level(self._hub.position)
+    def _level(self, subscriber: Subscriber, subscription: Subscription) -> list[Subscription]:
+        """What becomes live now that a subscription has been read to the end of a page."""
+        head = self._hub.position
+        if subscription.position < head:
+            return []
+        if subscriber.starts is None:
+            return [subscription]
+        # They may overlap, and so become live together; the others are served first.
+        behind = [s for s in subscriber.subscriptions if s.state is not State.LIVE]
+        return behind if all(s.position >= head for s in behind) else []
+
+    def _said(self, subscriber: Subscriber, level: list[Subscription]) -> bytes:
+        """What a subscriber is told as these become live: its position, if all of it is level."""
+        if not level or any(
+            s.state is not State.LIVE and s not in level for s in subscriber.subscriptions
+        ):
+            return b""
+        return subscriber.owner.level(self._hub.position)
+
+    def _go_live(self, subscriber: Subscriber, level: list[Subscription], *, told: bool) -> None:
+        """Subscriptions have everything: they hear what comes."""
+        names = [name for subscription in level for name in subscription.channels]
+        for subscription in level:
+            subscription.conflation = None
+            self._hub.caught_up(subscriber, subscription)
+        said = b"" if told else self._said(subscriber, level)
+        if said:
+            subscriber.write(said)
         for channel in names:
             if 0 < self._log.ended(channel) <= self._hub.position:
                 subscriber.owner.channel_ended(channel)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 from everywire.core.access import OPEN
 from everywire.core.errors import LogUnavailable
 from everywire.core.subscriptions import Subscriber
-from everywire.core.wheel import Timer
+from everywire.core.wheel import Timed
 from everywire.server.messages import NO_STORE, Headers, Request, Response
 from everywire.server.publishing import public_name
 from everywire.server.subscribing import all_ended, check_access, subscribe
 from everywire.server.trust import cross_origin_headers
 from everywire.wires import sse
-from everywire.wires.queries import Query, StreamRequest, stream_request
+from everywire.wires.queries import StreamRequest
 
 if TYPE_CHECKING:
     from everywire.server.node import Node
@@ -42,6 +42,10 @@ class Outlet(Protocol):
         """Send what is left, then end."""
         ...
 
+    def cut_if_gone(self, heartbeat: float) -> bool:
+        """End at once if the peer, written to every so many seconds, has vanished (`liveness`)."""
+        ...
+
 
 def open_stream(node: Node, request: Request) -> StreamRequest | Response:
     """Decide on ``GET /events``.
@@ -54,7 +58,7 @@ def open_stream(node: Node, request: Request) -> StreamRequest | Response:
         LogUnavailable: It is refused for load, and the client understands a 503.
     """
     last_event_id = request.header(b"last-event-id")
-    asked = stream_request(Query(request.query), last_event_id, node.limits)
+    asked = node.queries.stream(request.query, last_event_id)
     check_access(OPEN, asked.channels + asked.patterns)
     try:
         node.check_room(request.peer)
@@ -70,8 +74,9 @@ def open_stream(node: Node, request: Request) -> StreamRequest | Response:
 
 def _past_the_end(node: Node, asked: StreamRequest, since: int) -> bool:
     """Whether nothing can come any more. Of an unknown position that has still to be said."""
-    known = node.log.openings().unknown(since, node.hub.position) is None
-    return known and all_ended(node, asked.channels, asked.patterns, since)
+    if not all_ended(node, asked.channels, asked.patterns, since):
+        return False
+    return node.log.openings().unknown(since, node.hub.position) is None
 
 
 def _is_event_source(request: Request) -> bool:
@@ -86,7 +91,7 @@ def stream_headers(request: Request) -> Headers:
     return (*HEADERS, *cross_origin_headers(request.origin))
 
 
-class EventStream:
+class EventStream(Timed):
     """A running stream.
 
     Args:
@@ -96,9 +101,10 @@ class EventStream:
         peer: IP address of the client.
     """
 
-    __slots__ = ("_heartbeat", "_node", "_outlet", "_peer", "_said", "subscriber")
+    __slots__ = ("_node", "_outlet", "_peer", "_said", "subscriber")
 
     def __init__(self, node: Node, asked: StreamRequest, outlet: Outlet, peer: str) -> None:
+        super().__init__()
         self._node = node
         self._outlet = outlet
         self._peer = peer
@@ -106,20 +112,24 @@ class EventStream:
         wire = sse.FORMATS[asked.format]
         write: Callable[[bytes], None] = outlet.write
         self.subscriber = Subscriber(wire, write, self, name, asked.ephemeral)
-        self._heartbeat = Timer(self._beat)
         self._said = 0
 
-    def start(self, asked: StreamRequest) -> None:
-        """Send the first events and begin to listen."""
+    def start(self, asked: StreamRequest, head: bytes = b"") -> None:
+        """Send the first events and begin to listen.
+
+        Args:
+            asked: What to stream.
+            head: What goes out before, in the same write.
+        """
         node = self._node
         node.log.flush()
         node.enter(self, self._peer)
         node.hub.enter(self.subscriber)
         self._said = self._first_position(asked)
-        self._outlet.write(sse.retry(node.settings.retry_ms) + sse.position_event(self._said))
+        first = head + sse.retry(node.settings.retry_ms) + sse.position_event(self._said)
         subscribe(node, self.subscriber, asked.channels, asked.patterns, asked.since)
-        node.catch_up.pump(self.subscriber)
-        node.after(node.settings.stream_heartbeat * random.uniform(0.5, 1), self._heartbeat)
+        node.catch_up.pump(self.subscriber, first)
+        node.after(node.settings.stream_heartbeat * random.uniform(0.5, 1), self)
 
     def _first_position(self, asked: StreamRequest) -> int:
         """Where the stream starts; nothing up to there is still to come."""
@@ -132,22 +142,25 @@ class EventStream:
             return before - 1
         return max(asked.since, 0)
 
-    def _beat(self) -> None:
+    def due(self) -> None:
         """Every heartbeat: the position where it moved, else a comment."""
         node, subscriber = self._node, self.subscriber
+        if self._outlet.cut_if_gone(node.settings.stream_heartbeat):
+            self.gone()
+            return
         if not subscriber.full:
             moved = subscriber.behind() is None and node.hub.position != self._said
             if moved:
                 self._said = node.hub.position
             self._outlet.write(sse.position_event(self._said) if moved else sse.COMMENT)
-        node.after(node.settings.stream_heartbeat, self._heartbeat)
+        node.after(node.settings.stream_heartbeat, self)
 
     # What the hub and the catching up tell (core.subscriptions.Owner)
 
-    def level(self, position: int) -> None:
+    def level(self, position: int) -> bytes:
         """A replay has ended."""
         self._said = position
-        self._outlet.write(sse.position_event(position))
+        return sse.position_event(position)
 
     def channel_ended(self, channel: str) -> None:
         """One channel has ended; the stream ends with the last."""
@@ -175,8 +188,7 @@ class EventStream:
 
     def drain(self) -> None:
         """Send the client away: it comes back after a while of its own."""
-        wait = random.randint(0, self._node.settings.drain_retry_ms)
-        self._outlet.write(sse.retry(wait))
+        self._outlet.write(sse.retry(self._node.come_back_ms()))
         self._end()
 
     def _end(self) -> None:
@@ -185,7 +197,7 @@ class EventStream:
 
     def gone(self) -> None:
         """The connection is no more."""
-        self._node.wheel.cancel(self._heartbeat)
+        self._node.wheel.cancel(self)
         self._node.hub.exit(self.subscriber)
         self._node.exit(self, self._peer)
 

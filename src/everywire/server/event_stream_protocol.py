@@ -10,13 +10,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from everywire.server.closing import ClosingWatch, close
-from everywire.server.event_stream import EventStream, stream_headers
-from everywire.server.http_head import head_of
+from everywire.server.event_stream import HEADERS, EventStream
+from everywire.server.http_head import AnswerHeads
+from everywire.server.liveness import cut_if_gone
 from everywire.server.messages import Headers, Request
 from everywire.wires.queries import StreamRequest
 
 if TYPE_CHECKING:
     from everywire.server.node import Node
+
+_heads = AnswerHeads()
 
 
 def stream_head(request: Request, defaults: Headers) -> bytes:
@@ -26,7 +29,7 @@ def stream_head(request: Request, defaults: Headers) -> bytes:
         request: What it answers.
         defaults: Headers that every answer has.
     """
-    return head_of(200, defaults, ((b"connection", b"close"), *stream_headers(request)))
+    return _heads.endless(request.origin, HEADERS, defaults)
 
 
 class EventStreamProtocol(asyncio.Protocol):
@@ -40,7 +43,16 @@ class EventStreamProtocol(asyncio.Protocol):
         connections: The HTTP server's set of connections to wait for when it stops.
     """
 
-    __slots__ = ("_closed", "_connections", "_node", "_stream", "_transport", "_watch", "write")
+    __slots__ = (
+        "_closed",
+        "_connections",
+        "_node",
+        "_peer",
+        "_stream",
+        "_transport",
+        "_watch",
+        "write",
+    )
 
     def __init__(
         self,
@@ -53,6 +65,7 @@ class EventStreamProtocol(asyncio.Protocol):
         self._node = node
         self._transport = transport
         self._connections = connections
+        self._peer = peer
         self._closed = False
         self._watch: ClosingWatch | None = None
         self.write = transport.write
@@ -60,9 +73,8 @@ class EventStreamProtocol(asyncio.Protocol):
         connections.add(self)
 
     def start(self, asked: StreamRequest, head: bytes) -> None:
-        """Write the head of the answer, and begin to stream."""
-        self.write(head)
-        self._stream.start(asked)
+        """Begin to stream, with the head of the answer before the first events."""
+        self._stream.start(asked, head)
 
     def data_received(self, data: bytes) -> None:
         """A client has nothing to say here; what it says is passed over."""
@@ -80,6 +92,7 @@ class EventStreamProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         self._connections.discard(self)
+        self._node.door.leave(self, self._peer)
         self._closed = True
         if self._watch is not None:
             self._watch.stop()
@@ -95,3 +108,9 @@ class EventStreamProtocol(asyncio.Protocol):
         if not self._closed:
             self._closed = True
             self._watch = close(self._node, self._transport)
+
+    def cut_if_gone(self, heartbeat: float) -> bool:
+        """End at once if the peer has vanished."""
+        gone = cut_if_gone(self._node, self._transport, heartbeat)
+        self._closed = self._closed or gone
+        return gone

@@ -15,10 +15,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from everywire.core.errors import RequestError
+from everywire.core.errors import EverywireError, RequestError
 from everywire.server.closing import ClosingWatch, close, linger
 from everywire.server.http_head import AnswerHeads
 from everywire.server.http_reader import RequestReader
+from everywire.server.liveness import keep_alive
 from everywire.server.messages import Response, problem
 from everywire.server.patience import Part, Patience
 from everywire.server.polling import Poll
@@ -89,12 +90,22 @@ class HTTPConnection(asyncio.Protocol):
     # The transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A connection has been accepted, or comes back from uvicorn's protocol."""
+        """A connection has been accepted."""
+        if NODE not in self._uvicorn.app_state:
+            serve_everything(self._uvicorn, cast("asyncio.Transport", transport))
+            return
+        self.take_back(transport)
+        refusal = self._node.door.enter(self, self._peer)
+        if refusal is not None:
+            self._shut_out(refusal)
+        elif not self._node.keeps_alive:
+            heartbeat = self._node.settings.stream_heartbeat
+            keep_alive(transport.get_extra_info("socket"), heartbeat)
+
+    def take_back(self, transport: asyncio.BaseTransport) -> None:
+        """A connection comes, perhaps back from uvicorn's protocol."""
         # uvloop's transports are no subclasses of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
-        if NODE not in self._uvicorn.app_state:
-            serve_everything(self._uvicorn, self._transport)
-            return
         self._peer = _address(transport.get_extra_info("peername"))
         self._reader = RequestReader(self._node.limits, self._peer)
         self._patience = Patience(self._node, self._out_of_time)
@@ -145,6 +156,7 @@ class HTTPConnection(asyncio.Protocol):
             self._poll.gone()
         if self._watch is not None:
             self._watch.stop()
+        self._node.door.leave(self, self._peer)
         self._leave()
 
     def shutdown(self) -> None:
@@ -193,6 +205,7 @@ class HTTPConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
+        self._keep_alive = self._keep_alive and not self._node.draining
         self._write(transport, response)
         if not self._keep_alive:
             self._close()
@@ -217,7 +230,17 @@ class HTTPConnection(asyncio.Protocol):
             self._resume()
             self._advance()
 
-    def _refuse(self, error: RequestError) -> None:
+    def _shut_out(self, error: EverywireError) -> None:
+        """Answer a connection that may not stay, and close it."""
+        self._patience.stop()
+        if self._node.door.may_linger():
+            self._refuse(error)
+        elif self._transport is not None:
+            self._keep_alive = False
+            self._write(self._transport, problem(error))
+            self._close()
+
+    def _refuse(self, error: EverywireError) -> None:
         """Answer what cannot be served, and close: what follows cannot be told apart."""
         if self._poll is not None:
             self._poll.gone()

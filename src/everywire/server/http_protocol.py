@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("everywire.server")
 
-_OURS: Final = frozenset({"ws", "events", "updates", "publish", "publish_raw", "preflight"})
+_PUBLISHES: Final = frozenset({"publish", "publish_raw"})
+_OURS: Final = _PUBLISHES | {"ws", "events", "updates", "preflight"}
 
 
 class HTTPProtocol(HTTPConnection):
@@ -88,14 +89,14 @@ class HTTPProtocol(HTTPConnection):
             if self._reader.buffered or self._eof:
                 self._wait_for("head")
             return False
-        self._patience.arrived()
         again = request is self._known
         self._request = request
         self._bare = request.method == "HEAD"
-        self._keep_alive = request.keep_alive and not self._node.draining
+        self._keep_alive = request.keep_alive
         if again:
             self._route, self._origin = self._known_route, request.origin
             return True
+        self._patience.arrived()
         try:
             self._node.trust.admit(request)
             self._origin = request.origin
@@ -126,7 +127,15 @@ class HTTPProtocol(HTTPConnection):
         self._resume()
         own = self._route is not None
         transport = self._leave()
-        serve_request(self._uvicorn, self._node, transport, self._reader, own=own, eof=self._eof)
+        serve_request(
+            self._uvicorn,
+            self._node,
+            transport,
+            self._reader,
+            peer=self._peer,
+            own=own,
+            eof=self._eof,
+        )
 
     # Serving it
 
@@ -140,19 +149,33 @@ class HTTPProtocol(HTTPConnection):
         self._continue_due = False
         self._busy = True
         try:
-            if route.name == "updates":
+            if route.name in _PUBLISHES:
+                node.publishing.answers.gather(self._loop)
+                publish(node, request, route, body, self._respond_together)
+            elif route.name == "updates":
                 self._poll = Poll(node, request, self._respond)
                 self._poll.start()
             elif route.name == "events":
                 self._stream(request)
             elif route.name == "ws":
                 self._upgrade(request)
-            elif route.name == "preflight":
-                self._respond(Response(204, b"", PREFLIGHT_HEADERS))
             else:
-                publish(node, request, route, body, self._respond)
+                self._respond(Response(204, b"", PREFLIGHT_HEADERS))
         except EverywireError as error:
             self._respond(problem(error))
+
+    def _respond_together(self, response: Response) -> None:
+        """Answer a publish, together with the others of this turn."""
+        if self._reader.buffered:
+            # It is pipelined: the next request is here, and waits for this answer.
+            self._respond(response)
+        else:
+            self._node.publishing.answers.add(self._respond, response, self._cut)
+
+    def _cut(self) -> None:
+        """A publish was taken and cannot be answered, which is what a cut means to a publisher."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def _stream(self, request: Request) -> None:
         node = self._node

@@ -19,6 +19,7 @@ from everywire.server.http_head import END_OF_HEAD, head_too_large, parse_head
 from everywire.server.messages import Request
 
 _LENGTH: Final = b"\r\ncontent-length: "
+_LENGTH_DIGITS: Final = 9
 
 
 class RequestReader:
@@ -88,6 +89,8 @@ class RequestReader:
         buffer, limits = self._buffer, self._limits
         if not buffer:
             return None
+        if self.repeatable is not None and self._repeats(buffer):
+            return self.repeatable
         if buffer[:1] in (b"\r", b"\n"):
             # A client may send empty lines before a request (RFC 9112, 2.2).
             buffer = self._buffer = buffer.lstrip(b"\r\n")
@@ -102,8 +105,6 @@ class RequestReader:
         head = self._head_bytes = bytes(buffer[:end])
         self._buffer = bytes(buffer[end:])
         self._chunks = None
-        if self.repeatable is not None and self._repeats(head):
-            return self.repeatable
         self.repeatable, self._size = None, 0
         request = parse_head(head, limits, self._peer)
         if request.header(b"transfer-encoding") is not None:
@@ -123,18 +124,26 @@ class RequestReader:
         self._before = head[:begin]
         self._behind = head[head.index(b"\r", begin) :]
 
-    def _repeats(self, head: bytes) -> bool:
-        """Whether a head is the one that was parsed last, but for the length; takes that."""
-        before, behind = self._before, self._behind
-        if not head.startswith(before) or not head.endswith(behind):
+    def _repeats(self, buffer: bytes | bytearray) -> bool:
+        """Whether the head that was parsed last comes again, but for the length; takes it then.
+
+        All of it is compared, so it ends where that one did, and need not be searched for its end.
+        Where it is not here whole, or there is more than a plain number, it is parsed.
+        """
+        if not buffer.startswith(self._before):
             return False
-        length = head[len(before) : -len(behind)]
-        # Where the two ends overlap, or there is more than a plain number, it is parsed.
-        if len(before) + len(length) + len(behind) != len(head) or not 0 < len(length) < 10:
+        begin = len(self._before)
+        end = buffer.find(b"\r", begin, begin + _LENGTH_DIGITS + 1)
+        length = buffer[begin:end]
+        if end < 0 or not length.isdigit() or not buffer.startswith(self._behind, end):
             return False
-        if not length.isdigit():
+        end += len(self._behind)
+        if end > self._limits.max_head_bytes:
             return False
+        self._searched = 0
         self._size = int(length)
+        self._head_bytes = bytes(buffer[:end])
+        self._buffer = bytes(buffer[end:])
         return True
 
     def body(self) -> bytes | None:

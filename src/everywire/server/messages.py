@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from everywire.core.errors import EverywireError, LogUnavailable, RequestError
+from everywire.server.description.codes import PAGES
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Names in lower case, values as they came."""
@@ -16,6 +17,8 @@ Headers = Sequence[tuple[bytes, bytes]]
 JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
 NO_STORE: Final = (b"cache-control", b"no-store")
+JSON_HEADERS: Final = (JSON, NO_STORE)
+"""Of an answer in JSON that no cache keeps."""
 
 
 class Request:
@@ -90,7 +93,7 @@ class MethodNotAllowed(RequestError):
         )
 
 
-class Response:
+class Response(msgspec.Struct, eq=False, gc=False):
     """An answer with a whole body.
 
     Attributes:
@@ -99,17 +102,14 @@ class Response:
         headers: Without ``content-length`` and those that ``trust`` adds.
     """
 
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, body: bytes = b"", headers: Headers = ()) -> None:
-        self.status = status
-        self.body = body
-        self.headers = headers
+    status: int
+    body: bytes = b""
+    headers: Headers = ()
 
 
 def json_response(body: bytes, status: int = 200) -> Response:
     """An answer in JSON that no cache keeps."""
-    return Response(status, body, (JSON, NO_STORE))
+    return Response(status, body, JSON_HEADERS)
 
 
 def problem(error: EverywireError) -> Response:
@@ -124,7 +124,7 @@ def problem(error: EverywireError) -> Response:
     if status == HTTPStatus.UPGRADE_REQUIRED:
         headers += [(b"upgrade", b"websocket"), (b"sec-websocket-version", b"13")]
     fields: dict[str, Any] = {
-        "type": "about:blank",
+        "type": PAGES + told.code,
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": told.code,

@@ -4,9 +4,7 @@ The files are part of the package (``everywire/console``), plain HTML, CSS and E
 are written: there is no build. All are read once, when the application is made; what is not among
 them does not exist, so no path of a request ever reaches the file system.
 
-A page may load from its own server and from nowhere else, and runs no script that is not one of
-these files; the headers say so to the browser. Addresses in the pages are relative, so that they
-also work below a prefix.
+Addresses in the pages are relative, so that they also work below a prefix.
 
 Caching: a browser asks each time and is told 304 where nothing changed. A page and its modules are
 so always of one version, that of the server.
@@ -28,44 +26,12 @@ from starlette.routing import Route
 
 from everywire.core.errors import RequestError
 from everywire.server.messages import problem
+from everywire.server.page_headers import PAGE_HEADERS, TYPES
 
 PREFIX: Final = "/console/"
 """Where the files are, but for the page itself, which is at ``/``."""
 
 _PAGE: Final = "index.html"
-
-_TYPES: Final = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-
-POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-        # No text becomes markup, even by mistake.
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
-    )
-)
-"""Content Security Policy, level 3."""
-
-_HEADERS: Final = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-cache",
-}
 
 
 class _File:
@@ -80,7 +46,7 @@ class _File:
         self._content = content
         self._tag = f'"{sha256(content).hexdigest()[:32]}"'
         suffix = name[name.rindex(".") :]
-        self._headers = {**_HEADERS, "etag": self._tag, "content-type": _TYPES[suffix]}
+        self._headers = {**PAGE_HEADERS, "etag": self._tag, "content-type": TYPES[suffix]}
 
     def response(self, request: Request) -> Response:
         """The whole file, or 304 where the browser has it (RFC 9110, section 13.1.2)."""
@@ -120,7 +86,7 @@ def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversa
     for entry in folder.iterdir():
         if entry.is_dir():
             yield from _walk(entry, f"{prefix}{entry.name}/")
-        elif any(entry.name.endswith(suffix) for suffix in _TYPES):
+        elif any(entry.name.endswith(suffix) for suffix in TYPES):
             yield prefix + entry.name, entry
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal
 
-from everywire.core.wheel import Timer
+from everywire.core.wheel import Timed
 
 if TYPE_CHECKING:
     from everywire.server.node import Node
@@ -20,7 +20,7 @@ Part = Literal["head", "body"]
 _NEVER: Final = float("inf")
 
 
-class Patience:
+class Patience(Timed):
     """See the module.
 
     Args:
@@ -28,13 +28,13 @@ class Patience:
         ended: Called when the time is up, with what was arriving then.
     """
 
-    __slots__ = ("_arriving", "_deadline", "_due", "_ended", "_node", "_timer")
+    __slots__ = ("_arriving", "_deadline", "_ended", "_looks", "_node")
 
     def __init__(self, node: Node, ended: Callable[[Part | None], None]) -> None:
+        super().__init__()
         self._node = node
         self._ended = ended
         self._arriving: Part | None = None
-        self._timer = Timer(self._look)
         self._allow(node.limits.head_timeout)
 
     def arriving(self, part: Part) -> None:
@@ -53,22 +53,23 @@ class Patience:
         """The client may begin a request, or not."""
         seconds = self._node.limits.idle_timeout
         self._deadline = self._node.time() + seconds
-        if self._deadline < self._due:
+        if self._deadline < self._looks:
             self._start(seconds)
 
     def stop(self) -> None:
         """Nobody waits any more."""
-        self._node.wheel.cancel(self._timer)
+        self._node.wheel.cancel(self)
 
     def _allow(self, seconds: float) -> None:
-        self._deadline = self._node.time() + seconds
         self._start(seconds)
+        self._deadline = self._looks
 
     def _start(self, seconds: float) -> None:
-        self._due = self._node.time() + seconds
-        self._node.after(seconds, self._timer)
+        self._looks = self._node.time() + seconds
+        self._node.after(seconds, self)
 
-    def _look(self) -> None:
+    def due(self) -> None:
+        """Look at the clock."""
         left = self._deadline - self._node.time()
         if left > 0:
             self._start(min(left, self._node.limits.idle_timeout))

@@ -7,7 +7,7 @@ from typing import Final
 
 from everywire.core.hub import Hub
 from everywire.core.messages import Gap, Message
-from everywire.core.pages import fitting
+from everywire.core.pages import Page, fitting
 from everywire.wires import longpoll
 from everywire.wires.envelope import envelope
 from everywire.wires.queries import PollRequest
@@ -59,11 +59,19 @@ class PollFormat:
 
 
 class ShortLived(bytes):
-    """The body of an answer whose messages expire soon: it must not live on in a cache."""
+    """The body of an answer that must not live on in a cache, as where its messages expire."""
 
 
 class Ephemeral(ShortLived):
     """The body of an answer that is nowhere else: it cannot be read again later."""
+
+
+def page_answer(page: Page, ended: Sequence[str], skip: str | None = None) -> bytes:
+    """The body of an answer with a page; the arguments are those of `longpoll.page_body`."""
+    body = longpoll.page_body(page, ended, skip)
+    unknown = any(gap.reason == "unknown_position" for gap in page.gaps)
+    lasting = not unknown and not any(message.expires for message in page.messages)
+    return body if lasting else ShortLived(body)
 
 
 class PollFormats:

@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Final
 from everywire.core.access import OPEN
 from everywire.core.errors import EverywireError
 from everywire.core.messages import Gap
-from everywire.core.pages import Page
-from everywire.core.pages import Query as LogQuery
-from everywire.core.subscriptions import Subscriber, Subscription
-from everywire.core.wheel import Timer
+from everywire.core.pages import PAGE_BYTES, Page
+from everywire.core.subscriptions import Subscriber, Subscription, shared_names
+from everywire.core.wheel import Timed
 from everywire.server.messages import JSON, NO_STORE, Request, Response, internal_error, problem
-from everywire.server.poll_formats import Ephemeral, ShortLived
+from everywire.server.poll_formats import Ephemeral, ShortLived, page_answer
 from everywire.server.publishing import public_name
+from everywire.server.shared_pages import SharedPage, query
 from everywire.server.subscribing import all_ended, check_access
 from everywire.wires import longpoll
-from everywire.wires.queries import Query, poll_request
 
 if TYPE_CHECKING:
     from everywire.server.node import Node
@@ -32,7 +31,7 @@ WAIT_JITTER: Final = 0.1
 """A wait is shortened at random by up to this part, so that polls do not end in step."""
 
 
-class Poll:
+class Poll(Timed):
     """One request to ``GET /updates``.
 
     Args:
@@ -55,16 +54,16 @@ class Poll:
         "_peer",
         "_position",
         "_respond",
-        "_timer",
         "_until",
         "_waived",
         "subscriber",
     )
 
     def __init__(self, node: Node, request: Request, respond: Callable[[Response], None]) -> None:
-        asked = poll_request(Query(request.query), request.header(b"prefer"), node.limits)
+        asked = node.queries.poll(request.query, request.header(b"prefer"))
         check_access(OPEN, asked.channels + asked.patterns)
         node.check_room(request.peer)
+        super().__init__()
         self._node = node
         self._asked = asked
         self._respond = respond
@@ -78,7 +77,6 @@ class Poll:
         self._hurried = False
         self._lingering = False
         self._gone = False
-        self._timer: Timer | None = None
         self.subscriber: Subscriber | None = None
 
     def start(self) -> None:
@@ -95,37 +93,30 @@ class Poll:
 
     def _look(self) -> None:
         """Read what the log has; without waiting where its tail reaches back far enough."""
+        asked, node = self._asked, self._node
+        names, patterns = shared_names(asked.channels), shared_names(asked.patterns)
         while True:
-            query = self._query()
-            page = self._node.poll_pages.recent(query)
-            if page is None:
-                self._node.ask(self._node.log.read(query), self._read, self._failed)
+            where = (names, patterns, self._position, node.hub.position, asked.limit, PAGE_BYTES)
+            shared = node.pages.recent(*where, self._waived)
+            if shared is None:
+                node.ask(node.log.read(query(*where, self._waived)), self._read, self._failed)
                 return
-            if self._taken(page):
+            if self._taken(shared):
                 return
-
-    def _query(self) -> LogQuery:
-        asked, upto = self._asked, self._node.hub.position
-        return LogQuery(
-            asked.channels,
-            asked.patterns,
-            self._position,
-            upto,
-            asked.limit,
-            waived=self._waived,
-        )
 
     def _read(self, page: Page) -> None:
-        if not self._gone and not self._taken(page):
+        if not self._gone and not self._taken(SharedPage(page)):
             self._look()
 
-    def _taken(self, page: Page) -> bool:
+    def _taken(self, shared: SharedPage) -> bool:
         """Answer with a page, or wait where it is the last; False: there is more to be read."""
-        name = self._name()
-        if any(
-            isinstance(i, Gap) or i.echo or name is None or i.connection != name for i in page.items
+        page, name = shared.page, self._name()
+        if page.items and (
+            name is None
+            or shared.echoes
+            or any(isinstance(i, Gap) or i.echo or i.connection != name for i in page.items)
         ):
-            self._answer_page(page)
+            self._answer_page(shared, name)
             return True
         # Nothing, or nothing but its own echo.
         self._position, self._waived = page.last, page.marks
@@ -151,13 +142,14 @@ class Poll:
             wait = self._asked.wait * (1 - random.uniform(0, WAIT_JITTER))
             self._until = node.time() + wait
         self._lingering = False
-        self._start_timer(self._answer_nothing, max(0.0, self._until - node.time()))
+        node.after(max(0.0, self._until - node.time()), self)
 
-    def _start_timer(self, action: Callable[[], None], seconds: float) -> None:
-        if self._timer is None:
-            self._timer = Timer(action)
-        self._timer.action = action
-        self._node.after(seconds, self._timer)
+    def due(self) -> None:
+        """It has waited, or lingered, long enough."""
+        if self._lingering:
+            self._look()
+        else:
+            self._answer_nothing()
 
     def _listen(self) -> Subscriber:
         node, asked = self._node, self._asked
@@ -188,25 +180,25 @@ class Poll:
         linger = max(self._node.crowd_linger(), *(rules.of(name).linger for name in names))
         if linger and not isinstance(body, Ephemeral):
             self._lingering = True
-            self._start_timer(self._look, linger)
+            self._node.after(linger, self)
             return
         self._answer(body, self._caching(not isinstance(body, ShortLived)))
 
-    def _answer_page(self, page: Page) -> None:
-        last_id = longpoll.goes_on_from(page)
-        unknown = any(gap.reason == "unknown_position" for gap in page.gaps)
-        # What expires soon must not live on in a cache.
-        lasting = not unknown and not any(message.expires for message in page.messages)
-        upto = page.last if page.complete else last_id
-        ended, name = self._ended(upto), self._name()
-        if name is None:
-            body = self._node.poll_pages.body(self._query(), page, ended)
+    def _answer_page(self, shared: SharedPage, name: str | None) -> None:
+        page = shared.page
+        ended = self._ended(page.last)
+        if name is None or shared.echoes:
+            by = ("poll", *ended)
+            body = self._node.pages.write(shared, by, lambda: page_answer(page, ended))
         else:
-            body = longpoll.page_body(page, ended, name)
-        self._answer(body, self._caching(lasting and last_id > (self._asked.since or 0)))
+            body = page_answer(page, ended, name)
+        self._answer(body, self._caching(not isinstance(body, ShortLived)))
 
     def _answer_nothing(self) -> None:
-        position = max(self._position, self._node.hub.position)
+        position, subscriber = self._position, self.subscriber
+        if subscriber is not None and subscriber.behind() is None:
+            # It has heard everything up to the head. One that was set back has not.
+            position = max(position, self._node.hub.position)
         moved = position > (self._asked.since or 0)
         body = longpoll.body((), position, (), self._ended(position))
         self._answer(body, self._caching(moved))
@@ -241,8 +233,9 @@ class Poll:
 
     # What the hub and the catching up tell (core.subscriptions.Owner)
 
-    def level(self, position: int) -> None:
+    def level(self, position: int) -> bytes:
         """A poll is only ever live."""
+        return b""
 
     def channel_ended(self, channel: str) -> None:
         """Said in the answer itself."""
@@ -275,8 +268,7 @@ class Poll:
         """Answered, or the connection is no more."""
         if self._gone:
             return
-        if self._timer is not None:
-            self._node.wheel.cancel(self._timer)
+        self._node.wheel.cancel(self)
         self._leave()
         self._node.exit(self, self._peer)
         self._gone = True
@@ -286,6 +278,10 @@ def has_credential(request: Request) -> bool:
     """Whether a request carries a credential, so that no cache may share its answer."""
     return (
         request.header(b"authorization") is not None
-        or any(part.startswith("token=") for part in request.query.split("&"))
+        or ("token=" in request.query and _has_token(request.query))
         or any("everywire_token=" in cookie for cookie in request.header_values(b"cookie"))
     )
+
+
+def _has_token(query: str) -> bool:
+    return any(part.startswith("token=") for part in query.split("&"))

@@ -17,6 +17,7 @@ from everywire.core.errors import EverywireError
 from everywire.core.hub import Delivery, Hub
 from everywire.core.messages import Draft, message_from
 from everywire.logs.base import Append, Appended, Log, ended_conflict, first_ended
+from everywire.server.turn_answers import TurnAnswers
 
 
 class Published(msgspec.Struct, gc=False):
@@ -47,6 +48,9 @@ class Publishing:
         hub: Where ephemeral ones go.
         clock: Microseconds since the epoch.
         write: Carries out what the hub decides.
+
+    Attributes:
+        answers: Those to HTTP, which go out together.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Publishing:
         self._hub = hub
         self._clock = clock
         self._write = write
+        self.answers = TurnAnswers()
 
     def publish(self, grant: Grant, drafts: Sequence[Draft], key: str | None, done: Done) -> None:
         """Publish drafts, all or nothing.
@@ -70,35 +75,30 @@ class Publishing:
             key: Idempotency key.
             done: Called once, now or later, with what came of it.
         """
+        size, ephemeral = 0, False
         for draft in drafts:
             refused = decide(grant, "publish", draft.channel)
             if refused is not None:
                 done(refused)
                 return
-        kept = [draft for draft in drafts if not draft.ephemeral]
-        if len(kept) == len(drafts) and kept:
-            self._append(grant, drafts, key, lambda result: done(_kept_only(result)))
-        else:
-            self._publish_mixed(grant, drafts, kept, key, done)
+            size += len(draft.data)
+            ephemeral = ephemeral or draft.ephemeral
+        if ephemeral or not drafts:
+            self._publish_mixed(grant, drafts, key, done)
+            return
 
-    def _append(
-        self,
-        grant: Grant,
-        drafts: Sequence[Draft],
-        key: str | None,
-        done: Callable[[Appended | EverywireError], None],
-    ) -> None:
-        size = sum(len(draft.data) for draft in drafts)
-        self._log.submit(Append(drafts, done, grant.user or "", key, size))
+        def appended(result: Appended | EverywireError) -> None:
+            if isinstance(result, Appended):
+                done(Published(result.positions, result.duplicate))
+            else:
+                done(result)
+
+        self._log.submit(Append(drafts, appended, grant.user or "", key, size))
 
     def _publish_mixed(
-        self,
-        grant: Grant,
-        drafts: Sequence[Draft],
-        kept: Sequence[Draft],
-        key: str | None,
-        done: Done,
+        self, grant: Grant, drafts: Sequence[Draft], key: str | None, done: Done
     ) -> None:
+        kept = [draft for draft in drafts if not draft.ephemeral]
         ended = first_ended(drafts, lambda channel: self._log.ended(channel) > 0)
         if ended is not None and all(draft.channel != ended for draft in kept):
             # The log, which looks at the kept ones, would not notice.
@@ -116,7 +116,8 @@ class Publishing:
             done(Published(ids, result.duplicate))
 
         if kept:
-            self._append(grant, kept, key, appended)
+            size = sum(len(draft.data) for draft in kept)
+            self._log.submit(Append(kept, appended, grant.user or "", key, size))
         else:
             appended(Appended(()))
 
@@ -125,9 +126,3 @@ class Publishing:
         for draft in drafts:
             message = message_from(draft, 0, now_ms)
             self._write(self._hub.deliver_ephemeral(message))
-
-
-def _kept_only(result: Appended | EverywireError) -> Published | EverywireError:
-    if isinstance(result, EverywireError):
-        return result
-    return Published(result.positions, result.duplicate)

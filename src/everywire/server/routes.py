@@ -7,7 +7,7 @@ channel may hold a ``/`` (sent as ``%2F``). The names on the right are what the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -20,6 +20,7 @@ from everywire.core.messages import Message
 from everywire.core.pages import Page, fitting
 from everywire.core.pages import Query as LogQuery
 from everywire.server.messages import (
+    JSON_HEADERS,
     MethodNotAllowed,
     Request,
     Response,
@@ -91,6 +92,15 @@ def match(method: str, path: str) -> Route | None:
     raise MethodNotAllowed(method, path, (*methods, "OPTIONS"))
 
 
+def table() -> Iterator[tuple[str, str, str]]:
+    """Every route: its method, its path with the channel's place in braces, and its name."""
+    paths = {**_FIXED, "/channels/{channel}": _CHANNEL}
+    paths.update({f"/channels/{{channel}}/{name}": of for name, of in _OF_CHANNEL.items()})
+    for path, methods in paths.items():
+        for method, name in methods.items():
+            yield method, path, name
+
+
 def channel_of(route: Route) -> str:
     """The channel in a route's path.
 
@@ -132,15 +142,16 @@ def publish(node: Node, request: Request, route: Route, body: bytes, respond: Re
         if isinstance(result, EverywireError):
             respond(problem(result))
         else:
-            respond(json_response(_published(result, asked)))
+            respond(Response(200, _published(result, asked), JSON_HEADERS))
 
     node.publishing.publish(OPEN, asked.drafts, asked.idempotency_key, done)
 
 
 def _published(result: Published, asked: PublishRequest) -> bytes:
-    if asked.shape == "one" and not result.duplicate and result.ids[0] is not None:
-        return b'{"id":%d}' % result.ids[0]
-    ids = list(result.ids)
+    ids = result.ids
+    if asked.shape == "one" and not result.duplicate and ids[0] is not None:
+        return b'{"id":%d}' % ids[0]
+    ids = list(ids)
     answer: dict[str, Any] = {"id": ids[0]} if asked.shape == "one" else {"ids": ids}
     if result.duplicate:
         answer["duplicate"] = True
@@ -243,4 +254,4 @@ def ready(node: Node) -> Response:
     if reason is None:
         return json_response(b'{"status":"ok"}')
     answer = {"status": "unavailable", "reason": reason}
-    return Response(503, msgspec.json.encode(answer), json_response(b"").headers)
+    return Response(503, msgspec.json.encode(answer), JSON_HEADERS)

@@ -52,6 +52,7 @@ class Settings:
         drain_retry_ms: The longest that a client sent away is told to wait, once all are.
         stop_seconds: The longest that an orderly stop takes; the drain gets 4/5 of it at most.
         deflate: Offer permessage-deflate on WebSockets.
+        docs: Serve the description of the API under ``/docs``.
         log_level: The least important that the server writes to its standard error.
     """
 
@@ -73,4 +74,5 @@ class Settings:
     drain_retry_ms: Milliseconds = 2000
     stop_seconds: StopSeconds = 10.0
     deflate: bool = False
+    docs: bool = True
     log_level: LogLevel = "info"

@@ -28,7 +28,11 @@ class Speaker(Protocol):
     subscriber: Subscriber
 
     def send(self, frame: Mapping[str, Any], ref: Ref = None) -> None:
-        """Send a control frame."""
+        """Send a control frame, by the end of this turn."""
+        ...
+
+    def release(self) -> bytes:
+        """Take what was sent and is not written yet, to be written before something else."""
         ...
 
     def fail(self, error: EverywireError, ref: Ref = None) -> None:
@@ -47,10 +51,22 @@ class SocketSubscriptions:
         session: Whose they are.
     """
 
+    __slots__ = ("_node", "_session", "_subscriber")
+
     def __init__(self, session: Speaker) -> None:
         self._session = session
         self._node = session.node
         self._subscriber = session.subscriber
+
+    def begin(self, channels: Sequence[str], patterns: Sequence[str], since: int | None) -> None:
+        """Subscribe to what the query of the request named, which was checked before the upgrade.
+
+        What waited for the end of the loop's turn has to be handed over already.
+        """
+        for name in (*channels, *patterns):
+            self._say_start(name, since, None)
+        subscribe(self._node, self._subscriber, channels, patterns, since)
+        self._node.catch_up.pump(self._subscriber, self._session.release())
 
     def subscribe(
         self, wanted: Sequence[tuple[str, int | None]], history: int | None, ref: Ref
@@ -118,12 +134,15 @@ class SocketSubscriptions:
         level: dict[int | None, list[str]] = {}
         for name, since in starts.items():
             level.setdefault(since, []).append(name)
-            first = since
-            if first is None:
-                first = 0 if node.log.ended(name) else node.hub.position
-            self._session.send({"type": "subscribed", "channel": name, "last_id": first}, ref)
+            self._say_start(name, since, ref)
         for since, names in level.items():
             channels = [name for name in names if not is_pattern(name)]
             patterns = [name for name in names if is_pattern(name)]
             subscribe(node, self._subscriber, channels, patterns, since)
-        node.catch_up.pump(self._subscriber)
+        node.catch_up.pump(self._subscriber, self._session.release())
+
+    def _say_start(self, name: str, since: int | None, ref: Ref) -> None:
+        first = since
+        if first is None:
+            first = 0 if self._node.log.ended(name) else self._node.hub.position
+        self._session.send({"type": "subscribed", "channel": name, "last_id": first}, ref)

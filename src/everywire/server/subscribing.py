@@ -30,8 +30,11 @@ def check_access(grant: Grant, names: Iterable[str]) -> None:
 
 def all_ended(node: Node, channels: Iterable[str], patterns: Iterable[str], since: int) -> bool:
     """Whether a position lies at or past the end of everything asked for."""
-    ends = [node.log.ended(channel) for channel in channels]
-    return not list(patterns) and all(0 < end <= since for end in ends)
+    ended = node.log.ended
+    for channel in channels:
+        if not 0 < ended(channel) <= since:
+            return False
+    return not list(patterns)
 
 
 def subscribe(

@@ -61,6 +61,7 @@ def serve_request(
     transport: asyncio.Transport,
     reader: RequestReader,
     *,
+    peer: str,
     own: bool,
     eof: bool,
 ) -> None:
@@ -71,10 +72,11 @@ def serve_request(
         node: The server.
         transport: The connection.
         reader: Has read the head; nothing is left in it.
+        peer: IP address of the client.
         own: Whether the request is for our own API, and so is answered soon.
         eof: Whether the client sends no more.
     """
-    inner = _OneRequest(uvicorn, node, own)
+    inner = _OneRequest(uvicorn, node, peer, own)
     transport.set_protocol(inner)
     inner.connection_made(transport)
     inner.take(*reader.release())
@@ -92,8 +94,9 @@ def _pass_on_eof(transport: asyncio.Transport) -> None:
 class _OneRequest(HttpToolsProtocol):
     """Serves what it is given by `take`, then gives the connection back."""
 
-    def __init__(self, uvicorn: Uvicorn, node: Node, own: bool) -> None:
+    def __init__(self, uvicorn: Uvicorn, node: Node, peer: str, own: bool) -> None:
         super().__init__(*uvicorn[:4])
+        self._peer = peer
         self._uvicorn = uvicorn
         self._node = node
         self._own = own
@@ -109,8 +112,10 @@ class _OneRequest(HttpToolsProtocol):
         protocol = self.transport.get_protocol()
         if protocol is self:
             self.data_received(rest)
-        elif rest and isinstance(protocol, asyncio.Protocol):
-            # It has become a WebSocket, of a mounted application.
+            return
+        # It has become a WebSocket, of a mounted application.
+        self._node.door.leave(self, self._peer)
+        if rest and isinstance(protocol, asyncio.Protocol):
             protocol.data_received(rest)
 
     def data_received(self, data: bytes) -> None:
@@ -174,7 +179,7 @@ class _OneRequest(HttpToolsProtocol):
         config, server_state, app_state, loop, front = self._uvicorn
         protocol = front(config, server_state, app_state, loop)
         transport.set_protocol(protocol)
-        protocol.connection_made(transport)
+        protocol.take_back(transport)
         protocol.data_received(data)
         if self._eof:
             _pass_on_eof(transport)
@@ -197,6 +202,7 @@ class _OneRequest(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._node.wheel.cancel(self._timer)
+        self._node.door.leave(self, self._peer)
         if self._watch is not None:
             self._watch.stop()
         super().connection_lost(exc)

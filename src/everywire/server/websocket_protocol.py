@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from everywire.server.closing import ClosingWatch, linger
+from everywire.server.liveness import cut_if_gone
 from everywire.server.websocket_session import MSGPACK, WebSocketSession, format_for
 from everywire.wires import frames
 from everywire.wires.deflate import Inflater
@@ -33,6 +34,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_closing",
         "_connections",
         "_node",
+        "_peer",
         "_reader",
         "_session",
         "_transport",
@@ -53,6 +55,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._node = node
         self._transport = transport
         self._connections = connections
+        self._peer = peer
         self.write = transport.write
         self.pings = True
         self._closing = False
@@ -75,8 +78,7 @@ class WebSocketProtocol(asyncio.Protocol):
             head: The 101 answer.
             rest: What came behind the request; a client may not wait for the answer.
         """
-        self.write(head)
-        self._session.start(asked)
+        self._session.start(asked, head)
         if rest:
             self.data_received(rest)
 
@@ -105,6 +107,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         self._connections.discard(self)
+        self._node.door.leave(self, self._peer)
         if self._watch is not None:
             self._watch.stop()
         self._closing = True
@@ -122,6 +125,12 @@ class WebSocketProtocol(asyncio.Protocol):
             self._closing = True
             self._transport.write(frames.close_frame(code, reason))
             self._watch = linger(self._node, self._transport)
+
+    def cut_if_gone(self, heartbeat: float) -> bool:
+        """End at once if the peer has vanished."""
+        gone = cut_if_gone(self._node, self._transport, heartbeat)
+        self._closing = self._closing or gone
+        return gone
 
     def pause(self) -> None:
         """Do not read."""

@@ -15,7 +15,7 @@ reaches back to the client's start. A channel of which all is kept is excused by
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from everywire.core.channels import matches
 from everywire.torture.facts import Broken, Facts
@@ -45,12 +45,11 @@ class Listener:
         self._facts = facts
         self._lossless = lossless
         self._start = begin.since
-        self._covering = {
-            channel: name
+        covering = {
+            channel: tuple(name for name in begin.names if matches(name, channel))
             for channel in facts.known
-            for name in begin.names
-            if matches(name, channel)
         }
+        self._covering = {channel: names for channel, names in covering.items() if names}
         self._finished = False
         self._told: dict[str, int] = {}
         self._received: defaultdict[str, set[int]] = defaultdict(set)
@@ -102,8 +101,8 @@ class Listener:
         self._position = 0
         self._upto = {
             channel: since
-            for channel, name in self._covering.items()
-            if (since := _since_of(event.since, name)) or self._lossless(channel)
+            for channel, names in self._covering.items()
+            if (since := _since_of(event.since, names)) or self._lossless(channel)
         }
 
     def _receive(self, channel: str, position: int) -> Iterator[Broken]:
@@ -118,7 +117,7 @@ class Listener:
         elif position <= self._position:
             words = f"{channel} {position} came after the position {self._position}"
             yield self._broken("position", words)
-        elif self._covering[channel] == channel or self._lossless(channel):
+        elif channel in self._covering[channel] or self._lossless(channel):
             yield from self._check_hole(channel, position, f"{channel} {position}")
         else:
             self._owed.setdefault(channel, []).extend(self._skipped(channel, position))
@@ -129,7 +128,7 @@ class Listener:
         self._received[channel].add(position)
 
     def _miss(self, gap: Missed) -> Iterator[Broken]:
-        heard = [c for c, name in self._covering.items() if name == gap.name]
+        heard = [c for c, names in self._covering.items() if gap.name in names]
         words = f"a gap of {gap.name} from {gap.after} to {gap.before} ({gap.reason})"
         if gap.reason == "unknown_position":
             yield self._broken("gap", f"{words}, though the log was never another one")
@@ -208,8 +207,11 @@ class Listener:
         return Broken(promise, f"{self.who}, {self._connection}", what)
 
 
-def _since_of(since: int | Mapping[str, int], name: str) -> int:
-    return since.get(name, 0) if isinstance(since, Mapping) else since
+def _since_of(since: int | Mapping[str, int], names: Sequence[str]) -> int:
+    """Where a channel begins that is heard by these names: a message heard twice comes once."""
+    if isinstance(since, Mapping):
+        return min(since.get(name, 0) for name in names)
+    return since
 
 
 def _some(positions: list[int]) -> str:

@@ -16,6 +16,9 @@ from everywire.core.messages import Gap, Kind, Message
 
 _encode = msgspec.json.encode
 
+# Looking a member of an enumeration up by its name takes a tenth of the time of all the rest.
+_JSON = Kind.JSON
+
 
 @lru_cache(16_384)
 def quoted(name: str) -> bytes:
@@ -23,17 +26,24 @@ def quoted(name: str) -> bytes:
     return _encode(name)
 
 
-def envelope(message: Message) -> bytes:
-    """The whole message object of docs/protocol.md, Terms."""
-    if message.kind is Kind.JSON:
+def envelope(message: Message, begin: bytes = b"{") -> bytes:
+    """The whole message object of docs/protocol.md, Terms.
+
+    Args:
+        message: What is written.
+        begin: How the object begins; a wire may put fields of its own in front.
+    """
+    kind, position = message.kind, message.id
+    if kind is _JSON:
         data, encoding = message.data, b""
-    elif message.kind is Kind.TEXT:
+    elif kind is Kind.TEXT:
         data, encoding = _encode(message.data.decode()), b',"encoding":"text"'
     else:
         data, encoding = b'"' + b64encode(message.data) + b'"', b',"encoding":"base64"'
-    return b'{"channel":%b,%b"event":%b,"data":%b,"ts":%d%b%b}' % (
+    return b'%b"channel":%b,%b"event":%b,"data":%b,"ts":%d%b%b}' % (
+        begin,
         quoted(message.channel),
-        b'"id":%d,' % message.id if message.id else b"",
+        b'"id":%d,' % position if position else b"",
         quoted(message.event),
         data,
         message.ts,
@@ -45,9 +55,8 @@ def envelope(message: Message) -> bytes:
 def _rest(message: Message) -> bytes:
     """The fields that most messages do not have."""
     rest = b""
-    sender = sender_of(message)
-    if sender:
-        rest += b',"from":' + _encode(sender)
+    if message.user is not None or message.connection is not None:
+        rest += b',"from":' + _encode(sender_of(message))
     if message.key is not None:
         rest += b',"key":' + _encode(message.key)
     if message.meta is not None:

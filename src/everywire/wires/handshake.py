@@ -7,6 +7,10 @@ hold, the only error is a `RequestError`.
 Only the fields that the handshake is about are looked at. Host, Origin and credentials are judged
 elsewhere, before; the token that a browser can only send as a subprotocol is found here, handed
 on, and never repeated: not in the answer, not in an error, not in a ``repr``.
+
+Clients of one program differ in nothing but the key. So what comes of all the other fields is
+worked out once and remembered (`_agree`), as far as it is short and holds no token; the key is
+judged, and answered, each time.
 """
 
 from __future__ import annotations
@@ -15,8 +19,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from everywire.core.errors import RequestError, UsageError, bad_request
 from everywire.wires.deflate import Deflate, negotiate
@@ -27,13 +33,19 @@ SUBPROTOCOLS: Final = ("everywire.v1", "everywire.v1.msgpack")
 CREDENTIAL_PREFIX: Final = "everywire.token."
 """What follows it in the list of subprotocols is a credential."""
 
+_CREDENTIAL: Final = CREDENTIAL_PREFIX.encode()
+_SWITCHING: Final = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: "
+)
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # 16 bytes are 22 characters of base64 and two of padding (RFC 6455 4.1).
-_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e]*")
 _OBS_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_KEY_NAME: Final = b"sec-websocket-key"
 _READ: Final = frozenset(
     (
         b"upgrade",
@@ -41,17 +53,18 @@ _READ: Final = frozenset(
         b"content-length",
         b"transfer-encoding",
         b"sec-websocket-version",
-        b"sec-websocket-key",
         b"sec-websocket-protocol",
         b"sec-websocket-extensions",
     )
 )
+_MAX_KNOWN: Final = 128
+_MAX_KNOWN_BYTES: Final = 512
 
+_Header = tuple[bytes, bytes]
 _Fields = dict[str, list[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Upgrade:
+class Upgrade(msgspec.Struct, frozen=True):
     """A handshake that was accepted.
 
     Attributes:
@@ -63,8 +76,12 @@ class Upgrade:
 
     response_head: bytes
     subprotocol: str | None
-    token: str | None = field(repr=False)
+    token: str | None
     deflate: Deflate | None
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"Upgrade({self.response_head!r}, {self.subprotocol!r}, {self.deflate!r})"
 
 
 def accept(
@@ -93,26 +110,68 @@ def accept(
             15.5.22).
         UsageError: A line of ``extra_headers`` is not one.
     """
+    keys: list[bytes] = []
+    others: list[_Header] = []
+    for header in headers:
+        if header[0] == _KEY_NAME:
+            keys.append(header[1])
+        elif header[0] in _READ:
+            others.append(header)
+    agree = _known_agree if _is_common(others) else _agree
+    agreed = agree(tuple(others), method, http_version, tuple(known), deflate)
+    extra = [_line(name, value) for name, value in extra_headers]
+    return Upgrade(
+        b"%b%b\r\n%b%b\r\n"
+        % (_SWITCHING, _accept_value(_key(keys)), agreed.lines, b"".join(extra)),
+        agreed.subprotocol,
+        agreed.token,
+        agreed.deflate,
+    )
+
+
+class _Agreed(msgspec.Struct, frozen=True):
+    """What comes of a handshake but for its key.
+
+    Attributes:
+        lines: Those of the answer that say what was chosen.
+    """
+
+    lines: bytes
+    subprotocol: str | None
+    token: str | None
+    deflate: Deflate | None
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"_Agreed({self.lines!r})"
+
+
+def _is_common(headers: Sequence[_Header]) -> bool:
+    """Whether others may send the same: nothing long, and no token."""
+    values = b"\n".join([value for _, value in headers])
+    return len(values) <= _MAX_KNOWN_BYTES and _CREDENTIAL not in values
+
+
+def _agree(
+    headers: tuple[_Header, ...],
+    method: str,
+    http_version: str,
+    known: tuple[str, ...],
+    deflate: bool,
+) -> _Agreed:
     fields = _read(headers)
     _check_request(method, http_version, fields)
-    key = _key(fields)
     subprotocol, token = choose_subprotocol(_items(fields, "sec-websocket-protocol"), known)
     agreed = negotiate(fields.get("sec-websocket-extensions", ())) if deflate else None
-    head = [
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + _accept_value(key)
-    ]
+    lines = b""
     if subprotocol is not None:
-        head.append(b"Sec-WebSocket-Protocol: " + subprotocol.encode())
+        lines += b"Sec-WebSocket-Protocol: %b\r\n" % subprotocol.encode()
     if agreed is not None:
-        head.append(b"Sec-WebSocket-Extensions: " + agreed[0].encode())
-    head.extend(_line(name, value) for name, value in extra_headers)
-    return Upgrade(
-        b"\r\n".join(head) + b"\r\n\r\n",
-        subprotocol,
-        token,
-        None if agreed is None else agreed[1],
-    )
+        lines += b"Sec-WebSocket-Extensions: %b\r\n" % agreed[0].encode()
+    return _Agreed(lines, subprotocol, token, None if agreed is None else agreed[1])
+
+
+_known_agree: Final = lru_cache(_MAX_KNOWN)(_agree)
 
 
 def choose_subprotocol(
@@ -143,21 +202,23 @@ def choose_subprotocol(
     return chosen, token
 
 
-def _accept_value(key: str) -> bytes:
+def _accept_value(key: bytes) -> bytes:
     """The ``Sec-WebSocket-Accept`` that proves the key was understood (RFC 6455 4.2.2, 5.4)."""
-    digest = hashlib.sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()
+    digest = hashlib.sha1(key + _GUID, usedforsecurity=False).digest()
     return base64.b64encode(digest)
 
 
-def _read(headers: Iterable[tuple[bytes, bytes]]) -> _Fields:
+def _read(headers: Iterable[_Header]) -> _Fields:
     fields: _Fields = {}
     for name, value in headers:
-        if name not in _READ:
-            continue
-        if _VALUE.fullmatch(value) is None:
-            raise bad_request(f"the header {name.decode()} holds bytes other than printable ASCII")
-        fields.setdefault(name.decode(), []).append(value.decode("ascii").strip(" \t"))
+        fields.setdefault(name.decode(), []).append(_text(name, value))
     return fields
+
+
+def _text(name: bytes, value: bytes) -> str:
+    if _VALUE.fullmatch(value) is None:
+        raise bad_request(f"the header {name.decode()} holds bytes other than printable ASCII")
+    return value.decode("ascii").strip(" \t")
 
 
 def _items(fields: _Fields, name: str) -> Iterator[str]:
@@ -188,7 +249,8 @@ def _check_request(method: str, http_version: str, fields: _Fields) -> None:
         raise _upgrade_required("the header Upgrade: websocket is missing")
     if "upgrade" not in [option.lower() for option in _items(fields, "connection")]:
         raise _upgrade_required("the header Connection: Upgrade is missing")
-    if _only(fields, "sec-websocket-version") != "13":
+    version = "sec-websocket-version"
+    if _only(version, fields.get(version, [])) != "13":
         raise _upgrade_required("Sec-WebSocket-Version has to be 13")
     # A body would be taken for frames by one side of a proxy and not by the other.
     if fields.get("transfer-encoding") or set(fields.get("content-length", ())) - {"0"}:
@@ -203,16 +265,17 @@ def _upgrade_required(what: str) -> RequestError:
     )
 
 
-def _only(fields: _Fields, name: str) -> str | None:
-    values = fields.get(name, [])
+def _only(name: str, values: Sequence[str]) -> str | None:
     if len(values) > 1:
         raise bad_request(f"the header {name} is there {len(values)} times; once is allowed")
     return values[0] if values else None
 
 
-def _key(fields: _Fields) -> str:
-    key = _only(fields, "sec-websocket-key")
-    if key is None or _KEY.fullmatch(key) is None:
+def _key(values: Sequence[bytes]) -> bytes:
+    key = values[0].strip(b" \t") if len(values) == 1 else b""
+    if _KEY.fullmatch(key) is None:
+        # Said first: bytes that no header holds, and one header too many.
+        _only(_KEY_NAME.decode(), [_text(_KEY_NAME, value) for value in values])
         raise bad_request("Sec-WebSocket-Key has to be 16 bytes in base64")
     return key
 
@@ -222,4 +285,4 @@ def _line(name: bytes, value: bytes) -> bytes:
         raise UsageError(
             f"the extra header {name!r} is not a header line: no CR, LF or NUL is allowed"
         )
-    return name + b": " + value
+    return b"%b: %b\r\n" % (name, value)

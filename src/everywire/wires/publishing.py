@@ -11,6 +11,7 @@ counted before they are kept, and an object longer than any allowed one can be i
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -32,23 +33,27 @@ from everywire.wires.members import DECODER_ERRORS, all_kept, check_utf8, json_m
 
 _CONNECTION: Final = re.compile("[A-Za-z0-9_-]{22,64}")
 _WHITE_SPACE: Final = b" \t\r\n"
+_FOR_THE_REST: Final = 65_536
+"""Bytes that an object may have beside its data and the names of its channels."""
+
 _CHARSETS: Final = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
 
-class PublishRequest(msgspec.Struct):
+class PublishRequest(msgspec.Struct, gc=False):
     """What an HTTP publish asks for.
 
     Attributes:
         drafts: In order; their ``connection`` and ``user`` are the caller's to set.
         idempotency_key: One for all drafts.
         shape: How to answer: ``one`` with an id, ``list`` and ``channels`` with ids.
-        connections: For each draft, the secret of the connection that it names.
+        connections: For each draft, the secret of the connection that it names; None: no draft
+            names one.
     """
 
     drafts: list[Draft]
     idempotency_key: str | None
     shape: Literal["one", "list", "channels"]
-    connections: list[str | None]
+    connections: Sequence[str | None] | None = None
 
 
 class _PublishObject(PublishFields, kw_only=True, gc=False, omit_defaults=True):
@@ -78,18 +83,22 @@ def parse_publish(body: bytes, header_key: str | None, limits: Limits) -> Publis
             a list, the message names the item, counted from 0.
     """
     key = _header_key(header_key, limits)
-    if body.lstrip(_WHITE_SPACE)[:1] == b"[":
+    # Most bodies are an object from their first byte on; what is before a list is looked at then.
+    if not body.startswith(b"{") and body.lstrip(_WHITE_SPACE).startswith(b"["):
         return _publish_list(body, key, limits)
     fields = _read_object(body, "the body", limits)
     if fields.idempotency_key is not None:
         if key not in (None, fields.idempotency_key):
             raise bad_request("idempotency_key and the Idempotency-Key header differ; give one")
         key = check_idempotency_key(fields.idempotency_key, limits)
-    connection = _check_connection(fields.connection)
     if fields.channels is None:
-        return PublishRequest([draft_from(fields, JSON, limits)], key, "one", [connection])
-    drafts = _in_channels(fields, fields.channels, limits)
-    return PublishRequest(drafts, key, "channels", [connection] * len(drafts))
+        request = PublishRequest([draft_from(fields, JSON, limits)], key, "one")
+    else:
+        request = PublishRequest(_in_channels(fields, fields.channels, limits), key, "channels")
+    if fields.connection is not None:
+        connection = _check_connection(fields.connection)
+        request.connections = [connection] * len(request.drafts)
+    return request
 
 
 def _in_channels(fields: PublishFields, names: list[str], limits: Limits) -> list[Draft]:
@@ -109,7 +118,8 @@ def _in_channels(fields: PublishFields, names: list[str], limits: Limits) -> lis
 
 
 def _publish_list(body: bytes, key: str | None, limits: Limits) -> PublishRequest:
-    request = PublishRequest([], key, "list", [])
+    drafts: list[Draft] = []
+    connections: list[str | None] = []
     for index, item in enumerate(_items(body, limits.max_batch)):
         try:
             fields = _read_object(bytes(item), "the object", limits)
@@ -118,12 +128,13 @@ def _publish_list(body: bytes, key: str | None, limits: Limits) -> PublishReques
                     "idempotency_key is not allowed in a list; one for the whole list goes into "
                     "the Idempotency-Key header"
                 )
-            request.connections.append(_check_connection(fields.connection))
-            request.drafts.append(draft_from(fields, JSON, limits))
+            named = fields.connection
+            connections.append(None if named is None else _check_connection(named))
+            drafts.append(draft_from(fields, JSON, limits))
         except RequestError as error:
             message = f"item {index}: {error.message}"
             raise RequestError(error.code, message, channel=error.channel) from None
-    return request
+    return PublishRequest(drafts, key, "list", connections if any(connections) else None)
 
 
 def _items(body: bytes, most: int) -> list[Raw]:
@@ -138,13 +149,8 @@ def _items(body: bytes, most: int) -> list[Raw]:
 
 
 def _read_object(document: bytes, what: str, limits: Limits) -> _PublishObject:
-    # JSON writes a byte of text in six at most (a \u escape). What is left is for all else.
-    most = 6 * (limits.max_data_bytes + limits.max_batch * MAX_NAME_BYTES) + 65_536
-    if len(document) > most:
-        raise RequestError(
-            "too_large",
-            f"{what} is {len(document)} bytes; no message within the limits needs {most}",
-        )
+    if len(document) > _FOR_THE_REST:
+        _check_length(document, what, limits)
     try:
         fields = _decode_object(document)
     except DECODER_ERRORS as error:
@@ -154,8 +160,18 @@ def _read_object(document: bytes, what: str, limits: Limits) -> _PublishObject:
     return fields
 
 
-def _check_connection(connection: str | None) -> str | None:
-    if connection is not None and _CONNECTION.fullmatch(connection) is None:
+def _check_length(document: bytes, what: str, limits: Limits) -> None:
+    # JSON writes a byte of text in six at most (a \u escape). What is left is for all else.
+    most = 6 * (limits.max_data_bytes + limits.max_batch * MAX_NAME_BYTES) + _FOR_THE_REST
+    if len(document) > most:
+        raise RequestError(
+            "too_large",
+            f"{what} is {len(document)} bytes; no message within the limits needs {most}",
+        )
+
+
+def _check_connection(connection: str) -> str:
+    if _CONNECTION.fullmatch(connection) is None:
         raise bad_request("connection is 22 to 64 characters of A-Z, a-z, 0-9, '-' and '_'")
     return connection
 
@@ -184,7 +200,7 @@ def parse_raw(
     key = _header_key(header_key, limits)
     name = DEFAULT_EVENT if event is None else check_event(_header(event, "Event"), limits)
     data, kind = _raw_data(body, content_type or "", limits)
-    return PublishRequest([Draft(channel, data, kind, name)], key, "one", [None])
+    return PublishRequest([Draft(channel, data, kind, name)], key, "one")
 
 
 def _raw_data(body: bytes, content_type: str, limits: Limits) -> tuple[bytes, Kind]:

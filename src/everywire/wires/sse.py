@@ -46,7 +46,7 @@ def position_event(position: int) -> bytes:
 
     A block of an ``id:`` alone will not do: Firefox and Node's eventsource ignore it.
     """
-    return own_event("position", {"last_id": position}, position)
+    return b'id: %d\nevent: everywire.position\ndata: {"last_id":%d}\n\n' % (position, position)
 
 
 class EventStreamFormat:

@@ -22,6 +22,8 @@ from everywire.wires.packed import json_to_msgpack_value
 _json = msgspec.json.encode
 _msgpack = msgspec.msgpack.encode
 
+_MESSAGE: Final = b'{"type":"message",'
+
 Framing = Callable[[bytes], bytes]
 
 _BARE_CONTROL: Final = frozenset({"gap", "error", "unsubscribed", "bye"})
@@ -66,7 +68,7 @@ class JsonFormat(WebSocketFormat):
 
     def message(self, message: Message) -> bytes:
         """The message's fields beside its type."""
-        return self.text(b'{"type":"message",' + envelope(message)[1:])
+        return self.text(envelope(message, _MESSAGE))
 
     def control(self, frame: Mapping[str, Any]) -> bytes:
         """The frame as it is."""

@@ -93,7 +93,7 @@ def test_every_setting_can_be_set_by_a_variable_and_in_a_file(tmp_path: Path, se
         "log_level": ('"debug"', "debug"),
     }
     if isinstance(setting.default, bool):
-        written, variable = "true", "true"
+        written = variable = "false" if setting.default else "true"
     else:
         written, variable = other.get(setting.path[-1], ("7", "7"))
     table = f"[{setting.path[0]}]\n" if len(setting.path) > 1 else ""

@@ -37,6 +37,7 @@ _PLAIN: Final = {
     "drain_retry_ms",
     "stop_seconds",
     "deflate",
+    "docs",
     "log_level",
 }
 _LIMITS_OF_THE_LOG: Final = {"max_open_batch_bytes"} | (

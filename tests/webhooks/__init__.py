@@ -1,0 +1,1 @@
+"""Webhooks: asking and telling endpoints that are down, slow or lying."""
