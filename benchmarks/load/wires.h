@@ -62,9 +62,13 @@ static void send_request(struct connection *c) {
     snprintf(position, sizeof position, "%llu", (unsigned long long)since_position);
     const char *template = since_position && *opt.since ? opt.since : opt.target;
     char *target = expand(template, c->channel, "", position);
-    const char *extra = c->wire == WS ? "Connection: Upgrade\r\nUpgrade: websocket\r\n"
-                                        "Sec-WebSocket-Version: 13\r\n"
-                                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    /* A key of its own for each, as real clients send: a server must gain nothing by a common one. */
+    static unsigned keys;
+    char upgrade[160];
+    snprintf(upgrade, sizeof upgrade,
+             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+             "Sec-WebSocket-Key: dGhlIHNh%08xbm9uYw==\r\n", keys++);
+    const char *extra = c->wire == WS    ? upgrade
                         : c->wire == SSE ? "Accept: text/event-stream\r\n"
                                          : "";
     int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n",

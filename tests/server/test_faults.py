@@ -523,7 +523,9 @@ def test_an_orderly_stop_under_load_says_goodbye_to_everybody_and_loses_nothing(
     serve: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
     """The defence: every session is told before its connection ends, and the log is closed last."""
-    server = serve("--log", f"sqlite:{tmp_path / 'log.db'}", "--stop-seconds", "8")
+    server = serve(
+        "--log", f"sqlite:{tmp_path / 'log.db'}", "--stop-seconds", "8", "--drain-seconds", "1"
+    )
     since = json.loads(server.get("/updates?channel=load"))["last_id"]
     count = room_for(300)
     readers = [Reader(server.port, WIRES[number % 3], "load") for number in range(count)]
