@@ -72,6 +72,19 @@ def test_frames_become_events(ws_server: FakeWs) -> None:
     assert isinstance(error, Lost)
 
 
+def test_a_position_before_the_subscription_is_of_no_channel_of_ours(ws_server: FakeWs) -> None:
+    """A heartbeat may cross the subscribe; taken for ours it would skip what is to be resumed."""
+    ws_server.play(
+        playing(
+            frame("position", last_id=50),
+            frame("subscribed", channel="a", last_id=5),
+            frame("position", last_id=60),
+        )
+    )
+    told, _ = session(ws_server, Ask(("a",), since=5))
+    assert told == [Connected(), Started("a", 5), Moved(60)]
+
+
 @pytest.mark.parametrize(
     ("ask", "sent"),
     [

@@ -126,9 +126,12 @@ def _heard(socket: ClientConnection, subscribe: str) -> Iterator[Event]:
     yield Connected()
     silence = welcome.heartbeat_ms / 1000 * _HEARTBEATS
     socket.send(subscribe)
+    started = False
     while True:
         event = _event(_receive(socket, silence))
-        if event is not None:
+        started = started or isinstance(event, Started)
+        # A heartbeat that crossed the subscribe speaks of no channels, so of none of ours.
+        if event is not None and (started or not isinstance(event, Moved)):
             yield event
 
 
