@@ -223,8 +223,12 @@ def test_docs_has_every_setting_and_the_option_that_sets_it(run: Run) -> None:
 # Options
 
 
+HELP = ["-h", "--help"]
+"""As the whole command line has it: click keeps what a command's first context says."""
+
+
 def typed(*arguments: str) -> dict[str, Any]:
-    options = serve.make_context("serve", list(arguments)).params
+    options = serve.make_context("serve", list(arguments), help_option_names=HELP).params
     options.pop("file")
     return options
 
@@ -298,7 +302,7 @@ def test_two_rules_of_one_pattern_are_refused(run: Run) -> None:
 
 
 def test_every_command_has_help_with_examples(run: Run) -> None:
-    context = click.Context(config)
+    context = click.Context(config, help_option_names=HELP)
     names = config.list_commands(context)
     assert names == ["init", "check", "show", "docs"]
     overview = run("config", "--help").output
