@@ -16,8 +16,8 @@ help:
 run: $(RUN_STAMP) ## Install into a private environment and start the demo.
 	$(RUN_VENV)/bin/everywire demo
 
-test: $(STAMP) $(NODE_STAMP) browser ## Install all that the tests need and run them.
-	$(BIN)/python -m pytest
+test: $(STAMP) $(NODE_STAMP) programs ## Install all that the tests need and run them.
+	PATH="$$PATH:/usr/sbin" $(BIN)/python -m pytest
 
 check: $(STAMP) ## Formatting, lint, types, and the direction of imports.
 	$(BIN)/ruff format --check .
@@ -58,9 +58,14 @@ $(NODE_STAMP): tests/node/package.json tests/node/package-lock.json
 	cd tests/node && npm ci --silent --no-audit --no-fund
 	touch $@
 
-.PHONY: browser
-# A browser is needed, not nice to have: without one the tests fail. As root on Debian it is installed.
-browser:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
-	  || { echo "chromium is needed for the browser tests: install it (Debian: apt-get install chromium)" >&2; exit 1; }
+.PHONY: programs
+# A browser and a proxy are needed, not nice to have: without them the tests fail. As root on Debian
+# they are installed.
+PROGRAMS := chromium nginx
+programs:
+	@for program in $(PROGRAMS); do \
+	  PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null && continue; \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+	    && apt-get install -y -qq --no-install-recommends $$program >/dev/null; } \
+	  || { echo "$$program is needed for the tests: install it (Debian: apt-get install $$program)" >&2; exit 1; }; \
+	done

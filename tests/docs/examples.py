@@ -18,7 +18,7 @@ Directives between blocks::
     start in NAME: COMMAND           the same, in the terminal NAME, where it goes on running
     Ctrl-C in NAME, kill in NAME     end what runs there
     heard: N on CHANNEL              wait until so many are subscribed
-    needs: PROGRAM                   where it is not installed, the document is skipped
+    needs: PROGRAM                   where it is not installed, the test fails and says so
     browser: ...                     see `browsing`
 
 What is shown may differ from the document in this: ``…`` stands for anything on a line, a line of
@@ -37,8 +37,6 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-
-import pytest
 
 from .browsing import Browser
 from .markdown import ROOT, Block, Document
@@ -200,8 +198,7 @@ class Examples:
             self._wait_until_heard(channel, int(count), where)
         elif directive.startswith("needs: "):
             program = directive.removeprefix("needs: ")
-            if shutil.which(program) is None:
-                pytest.skip(f"{program} is not installed")
+            assert shutil.which(program) is not None, f"{where}: {program} is not installed"
         elif directive.startswith("browser: "):
             self._browser.obey(directive.removeprefix("browser: "), where)
         else:
