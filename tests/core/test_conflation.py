@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everywire.core.conflation import MAX_CONFLATED_BYTES, Conflation
+from everywire.core.conflation import MAX_BETWEEN_BYTES, MAX_CONFLATED_BYTES, Conflation
 from everywire.core.messages import Gap, Kind, Message
 
 
@@ -44,6 +44,29 @@ def test_it_holds_a_bounded_number_of_bytes() -> None:
         taken += 1
         conflation.take([message(taken, f"event {taken}", data=big)])
     assert conflation.size <= MAX_CONFLATED_BYTES + len(big) + 200
+    assert len(conflation.release()) == taken
+    assert not conflation.full
+
+
+def test_what_is_lossless_waits_and_leaves_in_position_order() -> None:
+    conflation = Conflation(5, lambda channel: channel == "b")
+    conflation.take([message(6), message(7, channel="b"), message(8), message(9, channel="b")])
+    assert conflation.release() == [
+        message(7, channel="b"),
+        Gap("a", 5, 8, "conflated"),
+        message(8),
+        message(9, channel="b"),
+    ]
+    assert conflation.release() == []
+
+
+def test_only_a_little_waits_for_what_is_conflated() -> None:
+    conflation = Conflation(0, lambda channel: channel == "b")
+    taken = 0
+    while not conflation.full:
+        taken += 1
+        conflation.take([message(taken, channel="b", data=b"x" * 1000)])
+    assert taken * 1000 <= MAX_BETWEEN_BYTES + 1200
     assert len(conflation.release()) == taken
     assert not conflation.full
 

@@ -236,12 +236,28 @@ def test_a_rule_may_disconnect_who_is_slow() -> None:
     assert house.hub.lag(house.subscriber("a"))
 
 
-def test_latest_reads_on_by_itself() -> None:
+def conflated(subscriber: Subscriber, *messages: Message) -> list[int]:
+    """What of these would be sent to one that is behind."""
+    (behind,) = subscriber.subscriptions
+    assert behind.state is State.LAGGING
+    assert behind.conflation is not None
+    behind.conflation.take(messages)
+    return [i.id for i in behind.conflation.release() if isinstance(i, Message)]
+
+
+def test_latest_is_of_the_channels_whose_rule_says_so() -> None:
     house = House(Rules([ChannelRule("p", slow="latest")]))
     subscriber = house.subscriber("a", "p")
     house.hub.lag(subscriber)
-    states = {frozenset(s.channels): s.conflation is not None for s in subscriber.subscriptions}
-    assert states == {frozenset({"a"}): False, frozenset({"p"}): True}
+    batch = [message(1, "a"), message(2, "p"), message(3, "a"), message(4, "p"), message(5, "a")]
+    assert conflated(subscriber, *batch) == [1, 3, 4, 5]
+
+
+def test_nothing_is_conflated_where_no_rule_says_so() -> None:
+    house = House(Rules([ChannelRule("p", slow="latest")]))
+    subscriber = house.subscriber("a")
+    house.hub.lag(subscriber)
+    assert [s.conflation for s in subscriber.subscriptions] == [None]
 
 
 def test_a_subscriber_that_comes_to_hear_more_is_regrouped() -> None:
@@ -260,8 +276,15 @@ def test_latest_holds_for_a_pattern_by_the_rule_of_its_name() -> None:
     house = House(Rules([ChannelRule("p.**", slow="latest")]))
     subscriber = house.subscriber("a", "p.*")
     house.hub.lag(subscriber)
-    apart = [s for s in subscriber.subscriptions if s.conflation is not None]
-    assert [(set(s.channels), set(s.patterns)) for s in apart] == [(set(), {"p.*"})]
+    batch = [message(1, "p.1"), message(2, "a"), message(3, "p.1"), message(4, "p.2")]
+    assert conflated(subscriber, *batch) == [2, 3, 4]
+
+
+def test_a_channel_that_is_heard_by_a_lossless_name_too_loses_nothing() -> None:
+    house = House(Rules([ChannelRule("p.1", slow="latest")]))
+    subscriber = house.subscriber("p.1", "p.*")
+    house.hub.lag(subscriber)
+    assert conflated(subscriber, message(1, "p.1"), message(2, "p.1")) == [1, 2]
 
 
 def test_set_back_takes_everybody_who_is_live() -> None:

@@ -26,8 +26,6 @@ from everywire.simulation.playing import play
 from everywire.torture.facts import Broken
 from everywire.wires import sse
 
-from .calm import calm
-
 SCHEDULES = 25
 
 Planted = Callable[[pytest.MonkeyPatch], None]
@@ -36,7 +34,7 @@ Planted = Callable[[pytest.MonkeyPatch], None]
 def found(promises: set[str]) -> Broken | None:
     """The first break of one of some promises."""
     for seed in range(SCHEDULES):
-        for broken in play(calm(draw_plan(seed, "memory"))).broken:
+        for broken in play(draw_plan(seed, "memory")).broken:
             if broken.promise in promises:
                 return broken
     return None

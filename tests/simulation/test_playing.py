@@ -11,13 +11,11 @@ from everywire.simulation.playing import play
 from everywire.simulation.world import World
 from everywire.torture.history import AnyEvent, Connected, Finished, Missed, Received
 
-from .calm import calm
-
 
 @pytest.mark.parametrize("log", ["memory", "sqlite"])
 @pytest.mark.parametrize("seed", range(4))
 def test_a_schedule_keeps_every_promise(seed: int, log: str) -> None:
-    outcome = play(calm(draw_plan(seed, log)))
+    outcome = play(draw_plan(seed, log))
     assert outcome.broken == []
     finished = {event.client for event in outcome.events if isinstance(event, Finished)}
     assert len(finished) >= CLIENTS
@@ -30,7 +28,7 @@ def test_schedules_see_what_they_are_for() -> None:
     events: list[AnyEvent] = []
     acts: set[str] = set()
     for seed in range(12):
-        outcome = play(calm(draw_plan(seed, "memory")))
+        outcome = play(draw_plan(seed, "memory"))
         events += outcome.events
         acts |= set(outcome.counts)
     assert sum(isinstance(event, Received) for event in events) > 500

@@ -16,11 +16,11 @@ taken out of the audiences (`lag`); it reads from the log until it is level and 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from everywire.core.audiences import Audience
-from everywire.core.channels import PatternTable, is_pattern
+from everywire.core.channels import PatternTable, is_pattern, matches
 from everywire.core.conflation import Conflation
 from everywire.core.messages import Message
 from everywire.core.rules import Rules
@@ -144,9 +144,9 @@ class Hub:
             return True
         self._fall_behind(subscriber, live, self.position)
         names = live.channels | live.patterns
-        latest = [name for name in names if self._rules.of(name).slow == "latest"]
+        latest = frozenset(name for name in names if self._rules.of(name).slow == "latest")
         if latest:
-            self._split(subscriber, live, latest)
+            live.conflation = Conflation(self.position, _heard_by(names - latest))
         return all(self._rules.of(name).slow != "disconnect" for name in names)
 
     def set_back(self, position: int) -> list[Subscriber]:
@@ -169,22 +169,6 @@ class Hub:
             self._audience(name).remove(subscriber)
         live.step(Input.SOCKET_FULL)
         live.position = position
-
-    def _split(self, subscriber: Subscriber, live: Subscription, latest: list[str]) -> None:
-        """Names of which only the newest is wanted read on by themselves."""
-        channels, patterns = live.channels.intersection(latest), live.patterns.intersection(latest)
-        apart = Subscription(channels, patterns, live.position, State.LAGGING)
-        apart.conflation = Conflation(live.position)
-        live.channels = shared_names(live.channels - channels)
-        live.patterns = shared_names(live.patterns - patterns)
-        live.version += 1
-        if subscriber.starts is None and (apart.patterns or live.patterns):
-            # They may overlap, and are no longer level: each message is sent by one of them.
-            names = (*apart.channels, *apart.patterns, *live.channels, *live.patterns)
-            subscriber.starts = dict.fromkeys(names, live.position)
-        if live.empty:
-            subscriber.subscriptions.remove(live)
-        subscriber.subscriptions.append(apart)
 
     # A batch
 
@@ -336,6 +320,16 @@ class Hub:
             subscriber.multi = multi
             for name in live.channels if live is not None else ():
                 self._audience(name).changed()
+
+
+def _heard_by(names: frozenset[str]) -> Callable[[str], bool] | None:
+    """Tells whether a channel is heard by one of these names; None where there are none."""
+    patterns = [name for name in names if is_pattern(name)]
+
+    def heard(channel: str) -> bool:
+        return channel in names or any(matches(pattern, channel) for pattern in patterns)
+
+    return heard if names else None
 
 
 def _by_channel(batch: Sequence[Message]) -> Sequence[tuple[str, Sequence[Message]]]:

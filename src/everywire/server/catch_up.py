@@ -23,7 +23,7 @@ from everywire.core.conflation import Conflation
 from everywire.core.errors import LogUnavailable
 from everywire.core.hub import Hub
 from everywire.core.messages import Gap, Message
-from everywire.core.pages import Query
+from everywire.core.pages import Page, Query
 from everywire.core.subscriptions import Input, State, Subscriber, Subscription
 from everywire.logs.base import Log
 from everywire.server.shared_pages import SharedPage, SharedPages, query
@@ -203,26 +203,31 @@ class CatchUp:
     def _encoded(
         self, subscriber: Subscriber, subscription: Subscription, shared: SharedPage
     ) -> bytes:
-        items = shared.page.items
-        if subscription.conflation is not None:
-            newest = self._conflated(subscription.conflation, subscription, shared)
-            return encode(subscriber, newest)
+        items, conflation = shared.page.items, subscription.conflation
         sent = subscriber.sent_by_others(subscription)
         if sent is not None:
-            fresh = [item for item in items if isinstance(item, Gap) or not sent(item)]
-            return encode(subscriber, fresh)
-        if subscriber.name is not None and not shared.echoes:
+            items = [item for item in items if isinstance(item, Gap) or not sent(item)]
+        if conflation is not None:
+            conflation.take(items)
+            return encode(subscriber, self._released(conflation, subscription, shared.page))
+        if sent is not None or (subscriber.name is not None and not shared.echoes):
             return encode(subscriber, items)
         return self._pages.write(shared, subscriber.format, lambda: encode(subscriber, items))
 
-    def _conflated(
-        self, conflation: Conflation, subscription: Subscription, shared: SharedPage
+    def _released(
+        self, conflation: Conflation, subscription: Subscription, page: Page
     ) -> list[Message | Gap]:
-        """Nothing until the end is read; then the newest of each event name."""
-        page = shared.page
-        conflation.take(page.items)
+        """Nothing until the end is read; then the newest of each event name, and what waited."""
         level = page.complete and subscription.position >= self._hub.position
-        return conflation.release() if level or conflation.full else []
+        if not (level or conflation.full):
+            return []
+        # What was given up meanwhile was read before.
+        held = subscription.holds
+        return [
+            item
+            for item in conflation.release()
+            if held(item.channel) or subscription.hears(item.channel)
+        ]
 
     def _level(self, subscriber: Subscriber, subscription: Subscription) -> list[Subscription]:
         """What becomes live now that a subscription has been read to the end of a page."""

@@ -200,9 +200,15 @@ class Client:
         self._say(frame)
 
     def unsubscribe(self, which: int) -> None:
-        """Give up one of the channels that were subscribed to so."""
-        channels = list(self.extras)
-        self._say({"type": "unsubscribe", "channel": channels[which % len(channels)]})
+        """Give up one of the channels that were subscribed to so.
+
+        Each once: an answer to the second time could not be told from one to what comes after.
+        """
+        channels = [name for name, episode in self.extras.items() if not episode.leaving]
+        if channels:
+            channel = channels[which % len(channels)]
+            self.extras[channel].leaving = True
+            self._say({"type": "unsubscribe", "channel": channel})
 
     def talk(self, channel: str) -> None:
         """Publish, not to itself."""

@@ -24,6 +24,7 @@ class Episode:
 
     def __init__(self, channel: str, truth: Truth, own: str, tight: bool) -> None:
         self.channel = channel
+        self.leaving = False
         self.over = False
         self._truth = truth
         self._own = own

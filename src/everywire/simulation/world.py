@@ -265,7 +265,9 @@ class World:
             index = max(0, len(entries) - 1 - value % 30)
             self._machine.log.tail = max(self._machine.log.tail, entries[index].id)
 
-    def _sync(self, who: int, value: int) -> None:
+    async def _sync(self, who: int, value: int) -> None:
+        # What was committed is handed over first, so that the truth knows what the disk keeps.
+        await turns(2)
         self._machine.sync()
         self._saved = self.truth.copy()
 
