@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import sys
 from typing import Final
@@ -42,7 +43,9 @@ class LocalServer:
         self._watched: psutil.Process | None = None
 
     async def __aenter__(self) -> LocalServer:
-        arguments = ("-m", "everywire", "serve", "--port", "0", "--log", "memory:")
+        # Not by the settings that may lie where this was started.
+        serve = ("-m", "everywire", "serve", "--config", os.devnull)
+        arguments = (*serve, "--port", "0", "--log", "memory:")
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -58,7 +59,9 @@ class TorturedServer:
             ServerFailed: It does not.
         """
         self._listens.clear()
-        command = [sys.executable, "-m", "everywire", "serve", "--port", str(self.port)]
+        # Not by the settings that may lie where this was started.
+        command = [sys.executable, "-m", "everywire", "serve", "--config", os.devnull]
+        command += ["--port", str(self.port)]
         self._process = subprocess.Popen(  # noqa: S603 - this very program
             [*command, *self._arguments],
             stdout=subprocess.DEVNULL,
