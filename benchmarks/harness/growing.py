@@ -137,7 +137,7 @@ def _rate() -> Sweep:
 def _connections() -> Sweep:
     sizes: dict[int, Options] = {
         n: {"mode": "idle", "subs": n, "channels": 1, "hold": 1, "limit": 40}
-        for n in (1000, 3000, 10_000, 20_000)
+        for n in (1000, 3000, 10_000, 15_000)
     }
     lines = [_line("S4", "ours", wire, sizes) for wire in _WIRES]
     return Sweep(
