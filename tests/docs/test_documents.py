@@ -45,7 +45,7 @@ def test_every_document_is_found_from_the_overview() -> None:
             target.partition("#")[0] for _, target in read(path).links if "://" not in target
         ]
         todo += [(path.parent / target).resolve() for target in targets if target]
-    assert {document.path for document in EVERY} == found
+    assert {document.path for document in EVERY} - found == set()
 
 
 @every_document
