@@ -14,11 +14,17 @@ import click
 
 from everywire.cli.forwarding import Forwarder, NotForwarded, head_of
 from everywire.cli.frame import ExampleCommand, Failure
-from everywire.cli.options import CHANNEL_OR_PATTERN, POSITION, read_token, server_options
+from everywire.cli.options import (
+    CHANNEL_OR_PATTERN,
+    POSITION,
+    first_contact_option,
+    read_token,
+    server_options,
+    wire_option,
+)
 from everywire.cli.output import gap_in_words, say, warn
 from everywire.cli.state_file import StateFile, StateRefused
 from everywire.client import Gap, Tail, Wire
-from everywire.client.tails import FIRST_CONTACT
 from everywire.webhooks.signing import new_secret
 
 SECRET_VARIABLE: Final = "EVERYWIRE_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
@@ -64,21 +70,8 @@ _EXAMPLES: Final = (
     metavar="SECONDS",
     help="How long to try one message; then end with 1. Default: for ever.",
 )
-@click.option(
-    "--wire",
-    type=click.Choice(("ws", "sse", "poll")),
-    default="ws",
-    show_default=True,
-    help="WebSocket, Server-Sent Events or long polling.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0),
-    default=FIRST_CONTACT,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to try to reach the server at first. Once reached, it is tried for ever.",
-)
+@wire_option
+@first_contact_option
 @server_options
 def listen(
     channels: tuple[str, ...],

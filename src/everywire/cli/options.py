@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from everywire.client.address import DEFAULT_URL
+from everywire.client.tails import FIRST_CONTACT
 from everywire.core.channels import check_channel, check_channel_or_pattern
 from everywire.core.errors import RequestError
 from everywire.core.positions import MAX_POSITION
@@ -65,6 +66,29 @@ def server_options(command: F) -> F:
         show_default=True,
         show_envvar=True,
         help="The server.",
+    )(command)
+
+
+def wire_option(command: F) -> F:
+    """Which wire a command listens on: ``--wire``."""
+    return click.option(
+        "--wire",
+        type=click.Choice(("ws", "sse", "poll")),
+        default="ws",
+        show_default=True,
+        help="WebSocket, Server-Sent Events or long polling.",
+    )(command)
+
+
+def first_contact_option(command: F) -> F:
+    """How long a command that listens tries to reach the server at first: ``--timeout``."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(0),
+        default=FIRST_CONTACT,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to try to reach the server at first. Once reached, it is tried for ever.",
     )(command)
 
 

@@ -8,10 +8,16 @@ from typing import Final
 import click
 
 from everywire.cli.frame import ExampleCommand
-from everywire.cli.options import CHANNEL_OR_PATTERN, POSITION, read_token, server_options
+from everywire.cli.options import (
+    CHANNEL_OR_PATTERN,
+    POSITION,
+    first_contact_option,
+    read_token,
+    server_options,
+    wire_option,
+)
 from everywire.cli.output import formatter, gap_in_words, say, warn, write
 from everywire.client import Gap, Tail, Wire
-from everywire.client.tails import FIRST_CONTACT
 
 _EXAMPLES: Final = (
     "everywire tail chat.lobby                 # what is new, as it comes",
@@ -42,24 +48,11 @@ _EXAMPLES: Final = (
     metavar="N",
     help="Start with the last N messages of each channel (only with --wire ws).",
 )
-@click.option(
-    "--wire",
-    type=click.Choice(("ws", "sse", "poll")),
-    default="ws",
-    show_default=True,
-    help="WebSocket, Server-Sent Events or long polling.",
-)
+@wire_option
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N messages.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, on a terminal too.")
 @click.option("--data", "only_data", is_flag=True, help="Print only the data of each message.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0),
-    default=FIRST_CONTACT,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to try to reach the server at first. Once reached, it is tried for ever.",
-)
+@first_contact_option
 @server_options
 def tail(
     channels: tuple[str, ...],

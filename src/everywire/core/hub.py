@@ -324,10 +324,9 @@ class Hub:
 
 def _heard_by(names: frozenset[str]) -> Callable[[str], bool] | None:
     """Tells whether a channel is heard by one of these names; None where there are none."""
-    patterns = [name for name in names if is_pattern(name)]
 
     def heard(channel: str) -> bool:
-        return channel in names or any(matches(pattern, channel) for pattern in patterns)
+        return any(matches(name, channel) for name in names)
 
     return heard if names else None
 

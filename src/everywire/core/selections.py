@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-from everywire.core.channels import is_pattern, matches
+from everywire.core.channels import matches
 from everywire.core.filters import Filter
 from everywire.core.messages import Gap, Message
 from everywire.core.subscriptions import Format
@@ -51,13 +51,9 @@ class Selection:
 
     def _of(self, channel: str) -> tuple[Filter, ...] | None:
         """The filters a channel's messages may pass by; None: all of them are shown."""
-        if any(_covers(name, channel) for name in self._unfiltered):
+        if any(matches(name, channel) for name in self._unfiltered):
             return None
-        return tuple(each for name, each in self._filters.items() if _covers(name, channel))
-
-
-def _covers(name: str, channel: str) -> bool:
-    return name == channel or (is_pattern(name) and matches(name, channel))
+        return tuple(each for name, each in self._filters.items() if matches(name, channel))
 
 
 class Selected:
